@@ -1,0 +1,81 @@
+# Every target does its own set-up: Python >= 3.11 and Go >= 1.26 are all that must be there.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+
+# The virtual environment is cached by what is in it.
+LOCK_HASH := $(shell { cat requirements-dev.lock pyproject.toml; $(PYTHON) --version; } 2>/dev/null | cksum | cut -d' ' -f1)
+VENV := .cache/venv-$(LOCK_HASH)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+CHART := charts/tierguard
+
+.PHONY: help demo test test-kind unit lint format generate verify up down status bench image lock clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "tierguard needs Python 3.11 or newer as $(PYTHON); found: $$($(PYTHON) --version 2>&1). Install it, or run: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@echo "Making the virtual environment $(VENV) (once) …" >&2
+	@rm -rf "$(VENV)"
+	@$(PYTHON) -m venv "$(VENV)" || \
+	  { rm -rf "$(VENV)"; echo "Could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## watch tierguard protect a payment platform on a real control plane (KEEP=1 leaves it up)
+	@"$(BIN)/python" -m tests.demo
+
+test: $(READY) ## all tests; those on the control plane too
+	@"$(BIN)/python" -m pytest
+
+unit: $(READY) ## the tests that need no control plane
+	@"$(BIN)/python" -m pytest tests/unit -m "not cluster"
+
+test-kind: $(READY) ## the end-to-end tests on kind (needs a container engine)
+	@"$(BIN)/python" -m pytest tests/e2e --kind
+
+lint: $(READY) ## ruff, mypy, import-linter
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/ruff" format --check .
+	@"$(BIN)/mypy"
+	@"$(BIN)/lint-imports"
+
+format: $(READY) ## let ruff format and mend what it can
+	@"$(BIN)/ruff" check --fix .
+	@"$(BIN)/ruff" format .
+
+generate: $(READY) ## crds/ from the models, and the chart's copies
+	@"$(BIN)/python" -m tierguard.api.crd crds
+	@mkdir -p $(CHART)/files/crds && cp crds/*.yaml $(CHART)/files/crds/
+
+verify: generate ## fails when something generated is stale
+	@git diff --exit-code -- crds $(CHART)/files/crds && \
+	  test -z "$$(git status --porcelain -- crds $(CHART)/files/crds)" || \
+	  { echo "Generated files are stale: run make generate and commit." >&2; exit 1; }
+
+up: $(READY) ## a cluster with tierguard on it, left running; prints the KUBECONFIG to export
+	@"$(BIN)/python" -m tests.cluster up
+
+down: $(READY) ## end it
+	@"$(BIN)/python" -m tests.cluster down
+
+status: $(READY) ## what of it is running
+	@"$(BIN)/python" -m tests.cluster status
+
+bench: $(READY) ## measure what the README says
+	@"$(BIN)/python" -m tests.bench
+
+image: ## build the container image and run it as its own user
+	@tests/image/build.sh
+
+lock: ## renew the lock files (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --upgrade --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --upgrade --custom-compile-command "make lock" pyproject.toml --group dev -o requirements-dev.lock
+
+clean: ## everything that can be made again, the built control plane included
+	rm -rf .cache .cluster

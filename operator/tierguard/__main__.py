@@ -1,0 +1,7 @@
+"""`python -m tierguard`."""
+
+import sys
+
+from tierguard.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""The command `tierguard`: `check` for pipelines, `operator` and `webhook` for the cluster."""

@@ -1,0 +1,230 @@
+"""The watched cluster as a `State`: reflectors feed it, decisions read it."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
+from tierguard.api.model import API_VERSION
+from tierguard.cluster import record
+from tierguard.cluster.client import Api
+from tierguard.cluster.reflector import Collection, Reflector
+from tierguard.disruption import Budget
+from tierguard.guard import objects
+from tierguard.guard.holds import Hold, Policy, compile_freeze, compile_policy, compile_window
+from tierguard.guard.objects import KubeObject
+from tierguard.guard.state import Identities, State
+from tierguard.guard.workload import WORKLOAD_KINDS
+
+log = logging.getLogger(__name__)
+
+WATCHED_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob")
+"""Kinds kept in memory: those that are scaled, counted by budgets, or own what a person may forge. Not Pods and Jobs."""
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+Listener = Callable[[str, KubeObject], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A collection and what happens when one of its objects changes or goes."""
+
+    collection: Collection
+    changed: Callable[[KubeObject], None]
+    gone: Callable[[KubeObject], None]
+
+
+class ClusterCache:
+    """Keeps a `State` equal to the cluster, as far as decisions need it.
+
+    `namespace` is tierguard's own, where the rollback record is. `listener` hears the kind and the object of every change,
+    on a reflector's thread. `status` says whether the status of workloads is kept: the operator reads it, the webhook not.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        identities: Identities,
+        *,
+        status: bool = False,
+        listener: Listener | None = None,
+    ) -> None:
+        self._available: dict[tuple[str, str], datetime] = {}
+        self.state = State(available=self._available, identities=identities)
+        self.raw: dict[str, dict[str, KubeObject]] = {kind.kind: {} for kind in KINDS}
+        """Our own kinds as stored, by kind and name."""
+        self._compiled: dict[str, dict[str, Hold | Policy]] = {kind.kind: {} for kind in KINDS}
+        self._status = status
+        self._listener = listener or (lambda _kind, _obj: None)
+        self.records: dict[str, dict[str, datetime]] = {}
+        """The rollback record, by workload uid."""
+        self.managed_budgets: dict[tuple[str, str], KubeObject] = {}
+        """The disruption budgets that the operator made, as stored, by namespace and name."""
+        self._reflectors = [
+            Reflector(api, s.collection, self._told(s.changed), self._told(s.gone), self._trim)
+            for s in self._sources(namespace)
+        ]
+
+    def start(self) -> None:
+        """Begin to list and watch; returns at once."""
+        for reflector in self._reflectors:
+            reflector.start()
+
+    def stop(self) -> None:
+        """End all watches."""
+        for reflector in self._reflectors:
+            reflector.stop()
+
+    def unsynced(self) -> list[str]:
+        """The kinds whose first list is not complete yet."""
+        return [r.collection.kind for r in self._reflectors if r.staleness() is None]
+
+    def staleness(self) -> Mapping[str, float | None]:
+        """By kind, the seconds since the API server was last heard of; None before the first list."""
+        return {reflector.collection.kind: reflector.staleness() for reflector in self._reflectors}
+
+    def replace_budgets(self, namespace: str, raw: list[KubeObject]) -> None:
+        """Take `raw`, fresh from the API server, for the budgets of `namespace`."""
+        self.state.budgets_in[namespace] = tuple(Budget.of(obj) for obj in raw)
+
+    def _sources(self, namespace: str) -> list[Source]:
+        own = (
+            (FREEZE, compile_freeze),
+            (WINDOW, compile_window),
+            (POLICY, compile_policy),
+        )
+        sources = [
+            Source(
+                Collection(f"/apis/{API_VERSION}/{kind.plural}", API_VERSION, kind.kind),
+                self._own_changed(kind.kind, compile_one),
+                self._own_gone(kind.kind),
+            )
+            for kind, compile_one in own
+        ]
+        sources += [
+            Source(
+                Collection(f"/apis/{entry.api_version}/{entry.resource}", entry.api_version, entry.kind),
+                self._workload_changed,
+                self._workload_gone,
+            )
+            for entry in map(WORKLOAD_KINDS.__getitem__, WATCHED_WORKLOADS)
+        ]
+        return [
+            *sources,
+            Source(Collection("/api/v1/namespaces", "v1", "Namespace"), self._namespace_changed, self._namespace_gone),
+            Source(
+                Collection("/apis/policy/v1/poddisruptionbudgets", "policy/v1", "PodDisruptionBudget"),
+                self._budget_changed,
+                self._budget_gone,
+            ),
+            Source(
+                Collection(
+                    f"/api/v1/namespaces/{namespace}/configmaps",
+                    "v1",
+                    "ConfigMap",
+                    {"labelSelector": record.SELECTOR},
+                ),
+                self._record_changed,
+                self._record_gone,
+            ),
+        ]
+
+    def _told(self, act: Callable[[KubeObject], None]) -> Callable[[KubeObject], None]:
+        def receive(obj: KubeObject) -> None:
+            act(obj)
+            self._listener(str(obj.get("kind")), obj)
+
+        return receive
+
+    def _trim(self, obj: Any) -> KubeObject:
+        """Drop what no decision reads; for what controllers make, keep only who made it and what it runs."""
+        metadata = obj.get("metadata", {})
+        metadata.pop("managedFields", None)
+        if LAST_APPLIED in metadata.get("annotations", ()):
+            del metadata["annotations"][LAST_APPLIED]
+        if not self._status and obj.get("kind") in WATCHED_WORKLOADS:
+            obj.pop("status", None)
+            if objects.controller_of(obj) is not None:
+                obj.pop("spec", None)
+        return dict(obj)
+
+    def _own_changed(
+        self, kind: str, compile_one: Callable[[KubeObject], Hold | Policy]
+    ) -> Callable[[KubeObject], None]:
+        def changed(obj: KubeObject) -> None:
+            name = objects.name(obj)
+            known = self.raw[kind].get(name)
+            self.raw[kind] = {**self.raw[kind], name: obj}
+            same = known is not None and objects.uid(known) == objects.uid(obj)
+            if same and objects.value(known, "spec") == objects.value(obj, "spec"):
+                return  # only its status: the compiled form, with its precomputed calendar, stays
+            self._compiled[kind][name] = compile_one(obj)
+            self._publish(kind)
+
+        return changed
+
+    def _own_gone(self, kind: str) -> Callable[[KubeObject], None]:
+        def gone(obj: KubeObject) -> None:
+            name = objects.name(obj)
+            self.raw[kind] = {key: value for key, value in self.raw[kind].items() if key != name}
+            self._compiled[kind].pop(name, None)
+            self._publish(kind)
+
+        return gone
+
+    def _publish(self, kind: str) -> None:
+        ordered = tuple(compiled for _, compiled in sorted(self._compiled[kind].items()))
+        if kind == FREEZE.kind:
+            self.state.freezes = tuple(c for c in ordered if isinstance(c, Hold))
+        elif kind == WINDOW.kind:
+            self.state.windows = tuple(c for c in ordered if isinstance(c, Hold))
+        else:
+            self.state.policies = tuple(c for c in ordered if isinstance(c, Policy))
+
+    def _workload_changed(self, obj: KubeObject) -> None:
+        namespace, name = objects.namespace(obj), objects.name(obj)
+        self.state.workloads_in.setdefault(namespace, {})[(str(obj["kind"]), namespace, name)] = obj
+
+    def _workload_gone(self, obj: KubeObject) -> None:
+        namespace, name = objects.namespace(obj), objects.name(obj)
+        self.state.workloads_in.get(namespace, {}).pop((str(obj["kind"]), namespace, name), None)
+
+    def _namespace_changed(self, obj: KubeObject) -> None:
+        self.state.namespaces[objects.name(obj)] = objects.labels(obj)
+
+    def _namespace_gone(self, obj: KubeObject) -> None:
+        self.state.namespaces.pop(objects.name(obj), None)
+        self.state.workloads_in.pop(objects.name(obj), None)
+        self.state.budgets_in.pop(objects.name(obj), None)
+
+    def _budget_changed(self, obj: KubeObject) -> None:
+        namespace = objects.namespace(obj)
+        others = (b for b in self.state.budgets_in.get(namespace, ()) if b.name != objects.name(obj))
+        self.state.budgets_in[namespace] = (*others, Budget.of(obj))
+        if objects.labels(obj).get(MANAGED_BY) == "tierguard":
+            self.managed_budgets[(namespace, objects.name(obj))] = obj
+        else:
+            self.managed_budgets.pop((namespace, objects.name(obj)), None)
+
+    def _budget_gone(self, obj: KubeObject) -> None:
+        namespace = objects.namespace(obj)
+        others = (b for b in self.state.budgets_in.get(namespace, ()) if b.name != objects.name(obj))
+        self.state.budgets_in[namespace] = tuple(others)
+        self.managed_budgets.pop((namespace, objects.name(obj)), None)
+
+    def _record_changed(self, obj: KubeObject) -> None:
+        uid, entries = record.read(obj)
+        for stale in self.records.get(uid, {}).keys() - entries.keys():
+            self._available.pop((uid, stale), None)
+        self._available.update({(uid, template): since for template, since in entries.items()})
+        self.records[uid] = entries
+
+    def _record_gone(self, obj: KubeObject) -> None:
+        uid, _ = record.read(obj)
+        for template in self.records.pop(uid, {}):
+            self._available.pop((uid, template), None)

@@ -1,0 +1,162 @@
+"""A small client of the Kubernetes API: paths in, plain mappings out, every call with a deadline.
+
+It uses the official client for configuration, authentication, token renewal and the connection pool, but not its typed
+models: those cost milliseconds an object and drop fields that are newer than the library, and decisions need both the
+speed and the fields.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlencode
+
+import kubernetes.client
+import kubernetes.config
+import msgspec
+import urllib3
+
+from tierguard.guard.objects import KubeObject
+
+CALL_TIMEOUT = 10.0
+"""Seconds that an ordinary call may take."""
+
+_APPLY = "application/apply-patch+yaml"
+
+
+class ApiError(Exception):
+    """The API server said no, or could not be asked. `status` is the HTTP status, 0 when there was no answer."""
+
+    def __init__(self, status: int, method: str, path: str, message: str) -> None:
+        super().__init__(f"{method} {path}: {status or 'no answer'}: {message}")
+        self.status = status
+        self.message = message
+
+
+class Api:
+    """A connection to one API server. Safe to use from several threads."""
+
+    def __init__(self, configuration: kubernetes.client.Configuration) -> None:
+        configuration.retries = False  # callers retry on their own terms; hidden retries break their deadlines
+        self._configuration = configuration
+        self._client = kubernetes.client.ApiClient(configuration)
+        self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
+
+    @classmethod
+    def connect(cls, kubeconfig: Path | None = None) -> "Api":
+        """Connect by `kubeconfig`; without one as the pod that this runs in, or else as `kubectl` would."""
+        configuration = kubernetes.client.Configuration()
+        try:
+            if kubeconfig is not None:
+                kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+            else:
+                kubernetes.config.load_config(client_configuration=configuration)
+        except kubernetes.config.ConfigException as error:
+            raise ApiError(0, "connect", str(kubeconfig or "in-cluster"), str(error)) from None
+        return cls(configuration)
+
+    def get(self, path: str, query: Mapping[str, str] | None = None, timeout: float = CALL_TIMEOUT) -> KubeObject:
+        """GET an object or a list. Raises ApiError."""
+        return self._json("GET", path, query, None, None, timeout)
+
+    def find(self, path: str) -> KubeObject | None:
+        """GET an object that may not exist: None when it does not. Raises ApiError for anything else."""
+        try:
+            return self.get(path)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    def create(self, path: str, body: KubeObject) -> KubeObject:
+        """POST `body` to the collection at `path`. Raises ApiError (409 when it exists)."""
+        return self._json("POST", path, None, body, "application/json", CALL_TIMEOUT)
+
+    def apply(self, path: str, body: KubeObject, manager: str) -> KubeObject:
+        """Server-side apply `body` at `path` as field manager `manager`, taking over conflicting fields."""
+        query = {"fieldManager": manager, "force": "true"}
+        return self._json("PATCH", path, query, body, _APPLY, CALL_TIMEOUT)
+
+    def merge(self, path: str, body: KubeObject, manager: str) -> KubeObject:
+        """JSON merge patch `body` onto the object at `path`."""
+        query = {"fieldManager": manager}
+        return self._json("PATCH", path, query, body, "application/merge-patch+json", CALL_TIMEOUT)
+
+    def delete(self, path: str, uid: str = "") -> None:
+        """DELETE the object at `path`, only if it still has `uid` where one is given. Gone already is fine."""
+        body = {"preconditions": {"uid": uid}} if uid else None
+        try:
+            self._json("DELETE", path, None, body, "application/json", CALL_TIMEOUT)
+        except ApiError as error:
+            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                raise
+
+    def watch(self, path: str, query: Mapping[str, str], silence: float) -> Iterator[bytes]:
+        """Yield the lines of a watch. Raises ApiError; ends when the server closes it.
+
+        `silence` is how many seconds may pass without a byte before the connection counts as dead.
+        """
+        response = self._send("GET", path, query, None, None, urllib3.Timeout(connect=CALL_TIMEOUT, read=silence))
+        try:
+            if response.status != HTTPStatus.OK:
+                raise _refused(response, "WATCH", path)
+            yield from _lines(response)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiError(0, "WATCH", path, str(error)) from None
+        finally:
+            response.close()
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: KubeObject | None,
+        content_type: str | None,
+        timeout: float,
+    ) -> KubeObject:
+        response = self._send(method, path, query, body, content_type, urllib3.Timeout(total=timeout))
+        try:
+            if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+                raise _refused(response, method, path)
+            return dict(msgspec.json.decode(response.data))
+        except (urllib3.exceptions.HTTPError, OSError, msgspec.DecodeError) as error:
+            raise ApiError(0, method, path, str(error)) from None
+        finally:
+            response.release_conn()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: KubeObject | None,
+        content_type: str | None,
+        timeout: urllib3.Timeout,
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept": "application/json", **({"Content-Type": content_type} if content_type else {})}
+        if token := self._configuration.get_api_key_with_prefix("BearerToken"):
+            headers["authorization"] = token
+        url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        content = None if body is None else json.dumps(body).encode()
+        try:
+            return self._pool.request(
+                method, url, body=content, headers=headers, timeout=timeout, preload_content=False, retries=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiError(0, method, path, str(error)) from None
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    pending = b""
+    for chunk in response.stream(amt=None, decode_content=True):
+        *whole, pending = (pending + chunk).split(b"\n")
+        yield from (line for line in whole if line.strip())
+
+
+def _refused(response: urllib3.BaseHTTPResponse, method: str, path: str) -> ApiError:
+    try:
+        message = str(msgspec.json.decode(response.data).get("message") or response.reason)
+    except (urllib3.exceptions.HTTPError, OSError, msgspec.DecodeError, AttributeError):
+        message = str(response.reason)
+    return ApiError(response.status, method, path, message)

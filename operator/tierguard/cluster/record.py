@@ -1,0 +1,70 @@
+"""The rollback record: which pod templates of a workload had become available, and since when.
+
+One ConfigMap a workload, in tierguard's own namespace, named by the workload's uid. Decisions trust it because only the
+operator writes there; a ReplicaSet's status and annotations can be forged by whoever may write ReplicaSets.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from tierguard.api.model import rfc3339
+from tierguard.guard import objects
+from tierguard.guard.objects import KubeObject
+
+RECORD_LABEL = "tierguard.io/record"
+ROLLBACK = "rollback"
+UID_LABEL = "tierguard.io/workload-uid"
+SELECTOR = f"{RECORD_LABEL}={ROLLBACK}"
+
+MOST_TEMPLATES = 50
+"""Templates kept for one workload, the latest: more than any revisionHistoryLimit in use."""
+
+
+def record_name(uid: str) -> str:
+    """The name of the ConfigMap that keeps the record of the workload with `uid`."""
+    return f"rollback-{uid}"
+
+
+def read(config_map: KubeObject) -> tuple[str, dict[str, datetime]]:
+    """The workload's uid and, by template hash, when the template was first seen available.
+
+    An entry that is no instant is left out: then the template counts as never available, which is the safe direction.
+    """
+    uid = objects.labels(config_map).get(UID_LABEL, "")
+    entries: dict[str, datetime] = {}
+    for template, written in objects.mapping(config_map, "data").items():
+        try:
+            instant = datetime.fromisoformat(str(written))
+        except ValueError:
+            continue
+        if instant.tzinfo is not None:
+            entries[template] = instant
+    return uid, entries
+
+
+def newest(entries: Mapping[str, datetime]) -> dict[str, datetime]:
+    """`entries`, cut to the latest that are kept."""
+    kept: Iterable[tuple[str, datetime]] = sorted(entries.items(), key=lambda entry: (entry[1], entry[0]))
+    return dict(list(kept)[-MOST_TEMPLATES:])
+
+
+def write(namespace: str, workload: KubeObject, entries: Mapping[str, datetime]) -> KubeObject:
+    """The ConfigMap that says `entries` of `workload`, for server-side apply."""
+    uid = objects.uid(workload)
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": record_name(uid),
+            "namespace": namespace,
+            "labels": {
+                RECORD_LABEL: ROLLBACK,
+                UID_LABEL: uid,
+                "app.kubernetes.io/managed-by": "tierguard",
+            },
+            "annotations": {
+                "tierguard.io/workload": f"{workload.get('kind')}/{objects.namespace(workload)}/{objects.name(workload)}"
+            },
+        },
+        "data": {template: rfc3339(since) for template, since in sorted(newest(entries).items())},
+    }

@@ -1,0 +1,161 @@
+"""One watched collection: list, then watch, for ever; what vanished while nobody looked is noticed on the next list.
+
+Why not the informer of the official client: it knows only typed models (no custom resources), cannot tell how stale it
+is, and has no bound on a silent connection. Why not kopf's events: after a relist kopf does not say what is gone.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from tierguard.cluster.client import Api, ApiError
+from tierguard.guard.objects import KubeObject, mapping
+
+log = logging.getLogger(__name__)
+
+PAGE = 500
+"""Objects a list call; the API server would otherwise build answers of unbounded size."""
+WATCH_SECONDS = 240
+"""After this the server ends a watch, and a new one goes on where it stopped."""
+SILENCE_SECONDS = 90.0
+"""Bookmarks come about once a minute; with nothing for this long the connection is dead."""
+BACKOFF_SECONDS = (0.2, 10.0)
+"""First and longest pause after a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What to watch. `api_version` and `kind` are put back into each object: lists leave them out."""
+
+    path: str
+    api_version: str
+    kind: str
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+Receive = Callable[[KubeObject], None]
+
+
+class _Expired(Exception):  # noqa: N818 - the end of a watch that a new list continues, no error
+    """The resourceVersion is too old to go on from."""
+
+
+class Reflector:
+    """Keeps a consumer informed about one collection, from a thread of its own.
+
+    `changed` is called with every object, `gone` with the last known form of one that no longer exists. `trim` may cut an
+    object down before it is kept. Both callbacks run on the reflector's thread, one at a time.
+    """
+
+    def __init__(
+        self, api: Api, collection: Collection, changed: Receive, gone: Receive, trim: Callable[[Any], KubeObject]
+    ) -> None:
+        self._api = api
+        self.collection = collection
+        self._changed = changed
+        self._gone = gone
+        self._trim = trim
+        self._known: dict[tuple[str, str], KubeObject] = {}
+        self._version: str | None = None
+        self._last_contact: float | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"watch-{collection.kind}", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end. The thread is a daemon: an open watch does not keep the process alive."""
+        self._stopping.set()
+
+    def staleness(self) -> float | None:
+        """Seconds since the API server was last heard of; None before the first complete list."""
+        return None if self._last_contact is None else time.monotonic() - self._last_contact
+
+    def _run(self) -> None:
+        pause = BACKOFF_SECONDS[0]
+        while not self._stopping.is_set():
+            try:
+                if self._version is None:
+                    self._list()
+                self._watch()
+                pause = BACKOFF_SECONDS[0]
+            except _Expired:
+                self._version = None
+            except (ApiError, msgspec.DecodeError) as error:
+                if getattr(error, "status", 0) == HTTPStatus.GONE:
+                    self._version = None
+                    continue
+                log.warning("watching %s failed, trying again: %s", self.collection.kind, error)
+                # Jitter: replicas that lost the API server together must not come back together.
+                self._stopping.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+                pause = min(pause * 2, BACKOFF_SECONDS[1])
+            except Exception:
+                # A consumer's mistake on one object must neither end the watch nor go unseen.
+                log.exception("handling %s failed, listing again", self.collection.kind)
+                self._version = None
+                self._stopping.wait(BACKOFF_SECONDS[1])
+
+    def _list(self) -> None:
+        seen: set[tuple[str, str]] = set()
+        query = {**self.collection.query, "limit": str(PAGE)}
+        while True:
+            page = self._api.get(self.collection.path, query)
+            for item in page.get("items") or ():
+                item["apiVersion"], item["kind"] = self.collection.api_version, self.collection.kind
+                seen.add(self._keep(item))
+            metadata = mapping(page, "metadata")
+            if not metadata.get("continue"):
+                break
+            query["continue"] = str(metadata["continue"])
+        for key in self._known.keys() - seen:
+            self._gone(self._known.pop(key))
+        self._version = str(metadata.get("resourceVersion") or "0")
+        self._last_contact = time.monotonic()
+
+    def _watch(self) -> None:
+        query = {
+            **self.collection.query,
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
+            "resourceVersion": str(self._version),
+        }
+        for line in self._api.watch(self.collection.path, query, SILENCE_SECONDS):
+            if self._stopping.is_set():
+                return
+            event = msgspec.json.decode(line)
+            kind, obj = event["type"], event["object"]
+            if kind == "ERROR":
+                if obj.get("code") == HTTPStatus.GONE:
+                    raise _Expired
+                raise ApiError(int(obj.get("code") or 0), "WATCH", self.collection.path, str(obj.get("message")))
+            self._last_contact = time.monotonic()
+            self._version = obj["metadata"]["resourceVersion"]
+            if kind == "DELETED":
+                self._known.pop(_key(obj), None)
+                self._gone(self._trim(obj))
+            elif kind != "BOOKMARK":
+                self._keep(obj)
+        self._last_contact = time.monotonic()
+
+    def _keep(self, obj: KubeObject) -> tuple[str, str]:
+        trimmed = self._trim(obj)
+        key = _key(trimmed)
+        if self._known.get(key) != trimmed:
+            self._known[key] = trimmed
+            self._changed(trimmed)
+        return key
+
+
+def _key(obj: KubeObject) -> tuple[str, str]:
+    metadata = mapping(obj, "metadata")
+    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")

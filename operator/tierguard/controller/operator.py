@@ -1,0 +1,111 @@
+"""The kopf part: its life, its watches on our three kinds, its probes. What is done is in `reconcile`.
+
+kopf's own admission server, peering and posting are not used. On objects that are not ours nothing of kopf's is registered
+at all, as it would neither see what vanished during a gap in a watch (after a relist it only reports what is there), nor
+leave them without its marks if a handler kept any: they are watched by `cluster.reflector`, as in the webhook.
+"""
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+import kopf
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+
+from tierguard import logs
+from tierguard.api.kinds import KINDS
+from tierguard.api.model import GROUP, VERSION
+from tierguard.cluster.cache import ClusterCache
+from tierguard.cluster.client import Api
+from tierguard.cluster.health import Health
+from tierguard.controller import identity
+from tierguard.controller.loop import Loop
+from tierguard.controller.metrics import ResourceCollector
+from tierguard.controller.options import Options
+from tierguard.controller.reconcile import Reconciler
+from tierguard.guard.state import AUTOSCALERS, CONTROLLERS, Identities
+
+log = logging.getLogger("tierguard.operator")
+
+
+class Operator:
+    """One operator process: kopf calls its methods, which only unpack and delegate."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._loop: Loop | None = None
+        self._cache: ClusterCache | None = None
+
+    def register(self, registry: kopf.OperatorRegistry) -> None:
+        """Register the handlers with kopf."""
+        kopf.on.startup(registry=registry)(self.startup)
+        kopf.on.cleanup(registry=registry)(self.cleanup)
+        kopf.on.login(registry=registry)(self.login)
+        for kind in KINDS:
+            kopf.on.event(GROUP, VERSION, kind.plural, registry=registry)(self.changed)
+
+    async def startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:
+        """Set kopf up, connect, and start to reconcile."""
+        settings.posting.enabled = False  # we post our own events, with names that make them unique
+        settings.scanning.disabled = True  # our kinds come with the chart; watching all CRDs would need more rights
+        settings.watching.server_timeout = 240
+        settings.watching.client_timeout = 300
+        settings.networking.request_timeout = 30
+        api = await asyncio.to_thread(Api.connect, self._options.kubeconfig)
+        own_name = await asyncio.to_thread(identity.own_name, api)
+        identities = Identities(
+            CONTROLLERS | {own_name, *self._options.controllers}, AUTOSCALERS | set(self._options.autoscalers)
+        )
+        self._cache = cache = ClusterCache(
+            api, self._options.namespace, identities, status=True, listener=lambda _kind, _obj: self._wake()
+        )
+        self._loop = Loop(Reconciler(api, cache, self._options))
+        self._serve_health(cache, self._loop)
+        cache.start()
+        self._loop.start()
+        log.info("operator started", extra={"user": own_name, "namespace": self._options.namespace})
+
+    async def cleanup(self, **_: Any) -> None:
+        """Stop. A pass that is under way is finished."""
+        if self._loop is not None:
+            await self._loop.stop()
+        if self._cache is not None:
+            self._cache.stop()
+
+    async def login(self, **kwargs: Any) -> kopf.ConnectionInfo | None:
+        """Let kopf connect as the rest of the process does."""
+        if self._options.kubeconfig is not None:
+            return kopf.login_with_kubeconfig(**kwargs)
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    async def changed(self, **_: Any) -> None:
+        """One of our resources changed, or kopf listed it."""
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._loop is not None:
+            self._loop.wake()
+
+    def _serve_health(self, cache: ClusterCache, loop: Loop) -> None:
+        registry = CollectorRegistry()
+        for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, ResourceCollector(cache)):
+            registry.register(collector)
+
+        def not_ready() -> str:
+            waiting = cache.unsynced()
+            return f"not synced yet: {', '.join(waiting)}" if waiting else "" if loop.passes else "no pass yet"
+
+        health = Health(registry, lambda: "" if loop.alive() else "the reconcile loop is stuck", not_ready)
+        health.serve(self._options.health_address, self._options.health_port)
+
+
+def run(options: Options) -> None:
+    """Run until SIGTERM or SIGINT."""
+    logs.setup(options.log_level)
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    if options.kubeconfig is not None:
+        os.environ["KUBECONFIG"] = str(options.kubeconfig)  # where kopf's login looks
+    registry = kopf.OperatorRegistry()
+    Operator(options).register(registry)
+    kopf.run(registry=registry, clusterwide=True, standalone=True)

@@ -1,0 +1,141 @@
+"""PodDisruptionBudgets, computed as the disruption controller does (pkg/controller/disruption/disruption.go)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tierguard.disruption.scaled import scaled_value
+from tierguard.labels import LabelSelector
+
+_NOTHING = LabelSelector(nothing=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A PodDisruptionBudget's spec. `min_available` and `max_unavailable`: pods, or a percentage such as "67%"."""
+
+    namespace: str
+    name: str
+    selector: Mapping[str, Any] | None = None
+    min_available: int | str | None = None
+    max_unavailable: int | str | None = None
+    unhealthy_pod_eviction_policy: str | None = None
+    _labels: LabelSelector = field(default=_NOTHING, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        try:
+            labels = LabelSelector.compile(self.selector)
+        except ValueError:
+            # The eviction API passes over a budget whose selector is invalid (GetPodPodDisruptionBudgets, client-go).
+            labels = _NOTHING
+        object.__setattr__(self, "_labels", labels)
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> "Budget":
+        """The budget in a PodDisruptionBudget of policy/v1, as stored. Parts of the wrong type count as absent."""
+        metadata, spec = _mapping(raw.get("metadata")), _mapping(raw.get("spec"))
+        selector = spec.get("selector")
+        policy = spec.get("unhealthyPodEvictionPolicy")
+        return cls(
+            namespace=str(metadata.get("namespace") or ""),
+            name=str(metadata.get("name") or ""),
+            selector=selector if isinstance(selector, Mapping) else None,
+            min_available=_number(spec.get("minAvailable")),
+            max_unavailable=_number(spec.get("maxUnavailable")),
+            unhealthy_pod_eviction_policy=policy if isinstance(policy, str) else None,
+        )
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether it covers a pod of its namespace with `labels`. A selector that is absent or invalid selects none."""
+        return self._labels.matches(labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """What controls pods that a budget covers.
+
+    `replicas` is its spec.replicas (for a DaemonSet or Job: the pods that it wants). `has_scale` says whether it has
+    the scale subresource: Deployments, ReplicaSets, StatefulSets and ReplicationControllers do, DaemonSets and Jobs
+    do not.
+    """
+
+    kind: str
+    replicas: int
+    has_scale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How many pods a budget counts on, and how many must stay healthy. With a `reason` neither can be computed."""
+
+    pods: int
+    desired_healthy: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many healthy pods may be evicted now, and from which numbers that follows.
+
+    A `reason` says why the budget cannot be computed; `allowed` is then 0, as the controller's failSafe sets it.
+    """
+
+    allowed: int
+    healthy: int
+    desired_healthy: int
+    expected_pods: int
+    reason: str | None = None
+
+
+def expected(budget: Budget, controllers: Sequence[Controller], pods: int) -> Expected:
+    """What `budget` expects, of `pods` existing pods that it selects and the distinct `controllers` of those pods.
+
+    Follows getExpectedPodCount: percentages round up, of the sum of the controllers' replicas; an integer minAvailable
+    looks at no controller and expects the pods that exist; everything else needs controllers that can be scaled.
+    maxUnavailable wins if both are set (the API refuses that); with neither, nothing is expected. A pod without a
+    controller adds nothing to the sum.
+    """
+    wanted = budget.min_available if budget.max_unavailable is None else budget.max_unavailable
+    if wanted is None:
+        return Expected(0, 0)
+    if budget.max_unavailable is None and not isinstance(wanted, str):
+        return Expected(pods, wanted)
+    unscalable = next((controller.kind for controller in controllers if not controller.has_scale), None)
+    if unscalable is not None:
+        problem = f"{unscalable} does not implement the scale subresource: its pods need an integer minAvailable"
+        return Expected(0, 0, problem)
+    count = sum(controller.replicas for controller in controllers)
+    try:
+        scaled = scaled_value(wanted, count, round_up=True)
+    except ValueError as error:
+        return Expected(0, 0, str(error))
+    return Expected(count, scaled if budget.max_unavailable is None else max(0, count - scaled))
+
+
+def disruptions_allowed(
+    budget: Budget, controllers: Sequence[Controller], healthy: int, pods: int | None = None
+) -> Allowance:
+    """How many pods `budget` lets go with `healthy` ready pods out of `pods` (default: the healthy ones).
+
+    Follows updatePdbStatus: the healthy ones beyond the desired, and none at all while no pod is expected, so a budget
+    that selects nothing, or that sets neither field, allows nothing.
+    """
+    found = expected(budget, controllers, healthy if pods is None else pods)
+    allowed = 0 if found.reason is not None or found.pods <= 0 else max(0, healthy - found.desired_healthy)
+    return Allowance(allowed, healthy, found.desired_healthy, found.pods, found.reason)
+
+
+def allowed_when_healthy(budget: Budget, controllers: Sequence[Controller]) -> Allowance:
+    """The best case: as many pods exist as the controllers want, and all are ready.
+
+    What is not allowed even then is never allowed: a drain would wait for ever.
+    """
+    return disruptions_allowed(budget, controllers, sum(controller.replicas for controller in controllers))
+
+
+def _mapping(raw: Any) -> Mapping[str, Any]:
+    return raw if isinstance(raw, Mapping) else {}
+
+
+def _number(raw: Any) -> int | str | None:
+    return raw if isinstance(raw, int | str) and not isinstance(raw, bool) else None

@@ -1,0 +1,125 @@
+"""What kind of change is it? Read from the old and the new object, never from what the caller says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tierguard.api.scope import ChangeKind
+from tierguard.guard import objects
+from tierguard.guard.objects import KubeObject
+from tierguard.guard.workload import RESTARTED_AT, Workload, essence, images_cannot_move, template_hash
+
+
+class Operation(StrEnum):
+    """What the API server is asked to do."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One request: who wants to make `new` out of `old`.
+
+    `old` is None on CREATE, `new` on DELETE. `kind` is the object's kind; a request to `/scale` is told as a change of the
+    workload itself, with other replicas.
+    """
+
+    operation: Operation
+    kind: str
+    namespace: str
+    name: str
+    old: KubeObject | None
+    new: KubeObject | None
+    user: str = ""
+
+    @property
+    def subject(self) -> str:
+        """`Kind namespace/name`, or `Kind name` for what has no namespace."""
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return objects.printable(f"{self.kind} {place}", 160)
+
+
+# From the gravest to the most harmless: the first one names the change where a message has room for one.
+SEVERITY = (
+    ChangeKind.DELETE,
+    ChangeKind.DECLASSIFY,
+    ChangeKind.SCALE_TO_ZERO,
+    ChangeKind.CREATE,
+    ChangeKind.ROLLOUT,
+    ChangeKind.SETTINGS,
+    ChangeKind.SCALE_DOWN,
+    ChangeKind.RESUME,
+    ChangeKind.RESTART,
+    ChangeKind.ROLLBACK,
+    ChangeKind.SCALE_UP,
+    ChangeKind.PAUSE,
+    ChangeKind.NONE,
+)
+
+SCALING = frozenset({ChangeKind.SCALE_UP, ChangeKind.SCALE_DOWN, ChangeKind.SCALE_TO_ZERO})
+HARMLESS = frozenset({ChangeKind.NONE, ChangeKind.PAUSE})
+
+WasAvailable = Callable[[str], bool]
+"""Whether a template hash is in the workload's rollback record."""
+
+
+def gravest_first(kinds: set[ChangeKind]) -> tuple[ChangeKind, ...]:
+    """`kinds` in order of severity; `None` when there are none, and only then."""
+    found = kinds - {ChangeKind.NONE} or {ChangeKind.NONE}
+    return tuple(kind for kind in SEVERITY if kind in found)
+
+
+def kinds_of_update(old: Workload, new: Workload, was_available: WasAvailable) -> set[ChangeKind]:
+    """All that turning `old` into `new` does to the pods; empty for a no-op, for status and for metadata.
+
+    A change can be several things at once (a rollback that also scales to zero): whoever holds it must allow each.
+    """
+    if objects.value(old.raw, "spec") == objects.value(new.raw, "spec"):
+        return set()  # nearly every request: status, metadata, a GitOps apply that changes nothing
+    kinds = _scaling(old, new) | _template(old, new, was_available)
+    if old.paused != new.paused:
+        kinds.add(ChangeKind.PAUSE if new.paused else _resume(new, was_available))
+    if old.settings() != new.settings():
+        kinds.add(ChangeKind.SETTINGS)
+    return kinds
+
+
+def _resume(new: Workload, was_available: WasAvailable) -> ChangeKind:
+    """Resuming is harmless when it rolls out nothing new: `kubectl` cannot roll back a paused Deployment."""
+    known = new.entry.kind == "Deployment" and was_available(template_hash(new.template))
+    return ChangeKind.ROLLBACK if known else ChangeKind.RESUME
+
+
+def _scaling(old: Workload, new: Workload) -> set[ChangeKind]:
+    before, after = old.replicas, new.replicas
+    if before is None or after is None or before == after:
+        return set()
+    if after == 0:
+        return {ChangeKind.SCALE_TO_ZERO}
+    return {ChangeKind.SCALE_UP if after > before else ChangeKind.SCALE_DOWN}
+
+
+def _template(old: Workload, new: Workload, was_available: WasAvailable) -> set[ChangeKind]:
+    if old.template == new.template:
+        return set()
+    if essence(old.template) == essence(new.template):
+        restarted = (objects.annotations(t.template).get(RESTARTED_AT) for t in (old, new))
+        if len(set(restarted)) == 1:
+            return set()  # a hash label moved: controllers do that, and it says nothing about the pods
+        # Without digests the "same" template may run other code than what is running now.
+        return {ChangeKind.RESTART if images_cannot_move(new.template) else ChangeKind.ROLLOUT}
+    return {ChangeKind.ROLLBACK if was_available(template_hash(new.template)) else ChangeKind.ROLLOUT}
+
+
+def gains_owner(old: KubeObject, new: KubeObject) -> bool:
+    """Whether `new` has an owner that `old` had not: a dangling owner makes the garbage collector delete the object."""
+    before = {str(objects.value(owner, "uid")) for owner in objects.sequence(old, "metadata", "ownerReferences")}
+    after = {str(objects.value(owner, "uid")) for owner in objects.sequence(new, "metadata", "ownerReferences")}
+    return not after <= before
+
+
+def being_deleted(obj: KubeObject) -> bool:
+    """Whether deletion was already decided: such objects may lose their finalizers, whatever holds."""
+    return objects.value(obj, "metadata", "deletionTimestamp") is not None

@@ -1,0 +1,61 @@
+"""Which tier is a workload, and who says so."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tierguard.guard.holds import Policy
+from tierguard.guard.objects import Labels
+from tierguard.guard.scope import GUARDED_TIERS, tier_of_label
+from tierguard.guard.state import State
+from tierguard.guard.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A workload in its place: its tier (the lowest that anything gives it; None where nothing does) and what selects on."""
+
+    workload: Workload
+    tier: int | None
+    namespace_labels: Labels
+    policies: tuple[Policy, ...]
+    owner: "Classified | None" = None
+
+    @property
+    def guarded(self) -> bool:
+        """Tier 0 or 1."""
+        return self.tier in GUARDED_TIERS
+
+    @property
+    def candidates(self) -> tuple[Labels, ...]:
+        """The label sets that a workload selector may match: its own, its pods', and those of what controls it."""
+        own = (self.workload.labels, self.workload.template_labels)
+        return own if self.owner is None else (*own, *self.owner.candidates)
+
+
+_DEEPEST_OWNER = 3
+"""Pod, Job, CronJob; Pod, ReplicaSet, Deployment. Owner references can also be forged into a circle."""
+
+
+def classify(
+    workload: Workload, namespace: str, namespace_labels: Labels, state: State, depth: int = _DEEPEST_OWNER
+) -> Classified:
+    """Classify `workload`, which lives in `namespace` with `namespace_labels`, by all that `state` knows."""
+    parent = state.owner_of(workload.raw, namespace) if depth else None
+    owner = None if parent is None else classify(parent, namespace, namespace_labels, state, depth - 1)
+    bare = Classified(workload, None, namespace_labels, (), owner)
+    candidates = bare.candidates
+    policies = tuple(policy for policy in state.policies if policy.scope.matches(namespace_labels, candidates))
+    tiers = [tier for tier in _tiers(workload, namespace_labels, policies, owner) if tier is not None]
+    return Classified(workload, min(tiers, default=None), namespace_labels, policies, owner)
+
+
+def _tiers(
+    workload: Workload, namespace_labels: Labels, policies: tuple[Policy, ...], owner: Classified | None
+) -> Iterator[int | None]:
+    yield tier_of_label(workload.labels)
+    yield tier_of_label(workload.template_labels)
+    yield tier_of_label(namespace_labels)
+    for policy in policies:
+        yield policy.tier
+    if owner is not None:
+        yield owner.tier

@@ -1,0 +1,77 @@
+"""From findings to a decision, and from a decision to the few words that a person reads."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from tierguard.api.kinds import POLICY
+from tierguard.api.model import rfc3339
+from tierguard.api.scope import ChangeKind
+from tierguard.guard.change import Change
+from tierguard.guard.finding import MESSAGE_LIMIT, WARNING_LIMIT, Decision, Effect, Finding, Outcome
+from tierguard.guard.held import FREEZE_RULE, WINDOW_RULE
+from tierguard.guard.objects import printable
+
+ALLOWED_AS_IS = Decision(Outcome.ALLOWED, (ChangeKind.NONE,))
+
+_HOLDS = (FREEZE_RULE, WINDOW_RULE)
+_ORDER = {FREEZE_RULE: 0, WINDOW_RULE: 1, "deletion": 2, "tier": 3}
+_SHORT = {"OperationalFreeze": "ofz", "ChangeWindow": "cw", "PaymentTierPolicy": "ptp"}
+
+
+def compose(
+    change: Change,
+    kinds: tuple[ChangeKind, ...],
+    tier: int | None,
+    found: Iterable[Finding],
+    possible_from: datetime | None = None,
+    *,
+    hinges_on_absence: bool = False,
+) -> Decision:
+    """The decision that `found` adds up to, with findings in a stable order and the message for a refusal."""
+    findings = tuple(sorted(found, key=lambda f: (-f.effect, _ORDER.get(f.rule, len(_ORDER)), f)))
+    denying = [finding for finding in findings if finding.effect is Effect.DENY]
+    if not denying:
+        warnings = tuple(warning(f) for f in findings if f.effect is Effect.WARN)
+        return Decision(Outcome.ALLOWED, kinds, tier, findings, warnings=warnings)
+    return Decision(
+        Outcome.DENIED,
+        kinds,
+        tier,
+        findings,
+        message=refusal(change, denying, possible_from),
+        warnings=tuple(warning(f) for f in findings if f.effect is not Effect.AUDIT and f is not denying[0]),
+        possible_from=possible_from,
+        hinges_on_absence=hinges_on_absence,
+    )
+
+
+def undecided(change: Change, missing: str) -> Decision:
+    """The third outcome."""
+    message = printable(f"tierguard cannot decide about {change.subject}: {missing}", MESSAGE_LIMIT)
+    return Decision(Outcome.UNDECIDED, (ChangeKind.NONE,), message=message)
+
+
+def refusal(change: Change, denying: list[Finding], possible_from: datetime | None) -> str:
+    """What the person who is refused reads: what holds it and why, until when, and the way forward.
+
+    The same from try to try: nothing in it ticks. The end of the sentence is never cut, its reason is if need be.
+    """
+    first = denying[0]
+    kind, _, name = first.source.partition("/")
+    others = list(dict.fromkeys(f.rule for f in denying[1:]))
+    more = f" (+{len(denying) - 1} more: {', '.join(others)})" if others else ""
+    if first.rule in _HOLDS:
+        when = f"possible from {rfc3339(possible_from)}" if possible_from else "no end is known"
+        tail = f"; {when}, {first.remedy}{more}. See: kubectl describe {_SHORT[kind]} {name}"
+        head = first.detail
+    else:
+        tail = f"; {first.remedy}{more}."
+        breaks = f" breaks {kind} {name}, rule {first.rule}" if kind == POLICY.kind else ""
+        head = f"{change.subject}{breaks}: {first.detail}"
+    tail = printable(tail, MESSAGE_LIMIT * 2 // 3)
+    return printable(head, MESSAGE_LIMIT - len(tail)) + tail
+
+
+def warning(finding: Finding) -> str:
+    """One finding as a Kubernetes warning."""
+    return printable(f"{finding.rule}: {finding.detail}", WARNING_LIMIT)

@@ -1,0 +1,159 @@
+"""`evaluate(change, state, now) -> Decision`: the one function that the webhook, the scan and the command line call.
+
+1. What kind of change is it? (`change`)  2. Is it held? (`held`)  3. Is the result sound? (`rules`)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from tierguard.api.kinds import FREEZE, POLICY, WINDOW
+from tierguard.api.scope import ChangeKind
+from tierguard.guard import objects
+from tierguard.guard.budgets import evaluate_budget
+from tierguard.guard.change import (
+    SCALING,
+    Change,
+    Operation,
+    being_deleted,
+    gains_owner,
+    gravest_first,
+    kinds_of_update,
+)
+from tierguard.guard.classify import Classified, classify
+from tierguard.guard.compose import ALLOWED_AS_IS, compose, undecided
+from tierguard.guard.deletion import unannounced
+from tierguard.guard.finding import Decision, Effect, Finding, Undecidable
+from tierguard.guard.held import Matching, findings
+from tierguard.guard.leaving import leaves
+from tierguard.guard.namespaces import evaluate_namespace
+from tierguard.guard.resources import evaluate_resource
+from tierguard.guard.scope import TIER_LABEL, TIERS
+from tierguard.guard.soundness import judge
+from tierguard.guard.state import State
+from tierguard.guard.workload import WORKLOAD_KINDS, Workload, template_hash
+
+# A person who rolls back or scales in the middle of the night must not be stopped by a rule about the rest of the spec.
+_LENIENT = SCALING | {ChangeKind.ROLLBACK, ChangeKind.RESTART, ChangeKind.PAUSE, ChangeKind.RESUME}
+
+
+def evaluate(change: Change, state: State, now: datetime) -> Decision:
+    """Decide `change` by what `state` knows, at the instant `now` (aware). Pure, and the same for the same arguments.
+
+    Whatever cannot be decided comes back as the outcome `Undecided`, with the reason as its message.
+    """
+    if change.user in state.identities.controllers:
+        return ALLOWED_AS_IS
+    try:
+        return _EVALUATORS.get(change.kind, _not_ours)(change, state, now)
+    except Undecidable as missing:
+        return undecided(change, str(missing))
+
+
+def _not_ours(change: Change, state: State, now: datetime) -> Decision:  # noqa: ARG001 - the evaluators' signature
+    return ALLOWED_AS_IS
+
+
+def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
+    """Decide a change to a Deployment, StatefulSet, DaemonSet, ReplicaSet, Pod, Job or CronJob."""
+    old = None if change.old is None else Workload.of(change.old)
+    new = None if change.new is None else Workload.of(change.new)
+    if (old is None and new is None) or (old is not None and being_deleted(old.raw)):
+        return ALLOWED_AS_IS
+    namespace_labels = state.namespaces.get(change.namespace)
+    if namespace_labels is None:
+        message = f"namespace {change.namespace} is not known yet"
+        raise Undecidable(message)
+    before = None if old is None else classify(old, change.namespace, namespace_labels, state)
+    after = None if new is None else classify(new, change.namespace, namespace_labels, state)
+    sides = tuple(side for side in (before, after) if side is not None)
+    tier = min((side.tier for side in sides if side.tier is not None), default=None)
+    if tier is None:
+        return ALLOWED_AS_IS
+    available_since = _available_since(change, old, new, state)
+    kinds = _kinds(before, after, state, available_since)
+    if kinds == (ChangeKind.NONE,):
+        invalid = _invalid_tier(before, after)
+        return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
+    if change.user in state.identities.autoscalers and set(kinds) <= SCALING:
+        return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
+    matching = Matching.of(sides, state.freezes, state.windows, kinds, available_since)
+    found = [*findings(matching, now, change.subject)]
+    possible_from = matching.possible_from(now) if found else None
+    found += _invalid_tier(before, after)
+    if ChangeKind.DELETE in kinds and before is not None:
+        found += unannounced(before.workload.entry, before.workload.raw, before.tier)
+    absent = False
+    if after is not None:
+        limit = Effect.WARN if set(kinds) <= _LENIENT else Effect.DENY
+        judged = judge(after, before, state, now, limit)
+        found += judged.findings
+        absent = judged.rests_on_absence
+    return compose(change, kinds, tier, found, possible_from, hinges_on_absence=absent)
+
+
+def _available_since(change: Change, old: Workload | None, new: Workload | None, state: State) -> datetime | None:
+    if old is None or new is None or old.template is new.template or not state.available:
+        return None
+    if change.operation is not Operation.UPDATE or (old.template == new.template and old.paused == new.paused):
+        return None
+    return state.available.get((objects.uid(old.raw), template_hash(new.template)))
+
+
+def _kinds(
+    before: Classified | None,
+    after: Classified | None,
+    state: State,
+    available_since: datetime | None,
+) -> tuple[ChangeKind, ...]:
+    if before is None:
+        return (ChangeKind.CREATE,)
+    if after is None:
+        return (ChangeKind.DELETE,)
+    old, new = before.workload, after.workload
+    kinds = kinds_of_update(old, new, lambda _: available_since is not None)
+    if leaves(before, after, state):
+        kinds.add(ChangeKind.DECLASSIFY)
+    if before.guarded and (gains_owner(old.raw, new.raw) or _volumes_go(old) < _volumes_go(new)):
+        kinds.add(ChangeKind.DELETE)
+    return gravest_first(kinds)
+
+
+def _volumes_go(workload: Workload) -> bool:
+    """Whether a StatefulSet's claims, and with them its data, are deleted with it or when it shrinks."""
+    policy = objects.mapping(workload.raw, "spec", "persistentVolumeClaimRetentionPolicy")
+    return "Delete" in policy.values()
+
+
+def _invalid_tier(before: Classified | None, after: Classified | None) -> list[Finding]:
+    """A tier label that is no tier. One that was there before only warns: the object must stay mendable."""
+    if after is None:
+        return []
+    sides: Sequence[Callable[[Classified], Mapping[str, str]]] = (
+        lambda side: side.workload.labels,
+        lambda side: side.workload.template_labels,
+    )
+    found = []
+    for labels_of in sides:
+        written = labels_of(after).get(TIER_LABEL)
+        if written is None or written in TIERS:
+            continue
+        known = before is not None and labels_of(before).get(TIER_LABEL) == written
+        found.append(
+            Finding(
+                "tier",
+                f"Label/{TIER_LABEL}",
+                "InvalidTier",
+                f"label {TIER_LABEL} is {objects.printable(written, 63)!r}, which is no tier, and counts as 0",
+                "set it to 0, 1, 2, 3 or 4",
+                Effect.WARN if known else Effect.DENY,
+            )
+        )
+    return found[:1]
+
+
+_EVALUATORS: Mapping[str, Callable[[Change, State, datetime], Decision]] = {
+    **dict.fromkeys(WORKLOAD_KINDS, evaluate_workload),
+    **dict.fromkeys((kind.kind for kind in (FREEZE, WINDOW, POLICY)), evaluate_resource),
+    "PodDisruptionBudget": evaluate_budget,
+    "Namespace": evaluate_namespace,
+}

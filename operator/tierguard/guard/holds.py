@@ -1,0 +1,201 @@
+"""Freezes, windows and policies, compiled from their stored objects into what decisions read.
+
+A stored object that cannot be read any more (its time zone is gone, a newer version wrote it) is not ignored: a freeze
+then counts as active and a window as closed for whatever of their scope can still be read, and `broken` says why.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from tierguard.api.freeze import FreezeSpec
+from tierguard.api.model import ApiModel
+from tierguard.api.policy import PolicySpec
+from tierguard.api.scope import ChangeKind, TieredScope, WorkloadScope
+from tierguard.api.window import WindowSpec
+from tierguard.guard import objects
+from tierguard.guard.objects import KubeObject
+from tierguard.guard.scope import Scope
+from tierguard.schedule import Interval, Recurrence, ScheduleError, Timeline
+
+ALL_TIERS = frozenset(range(5))
+_EXPIRES = "spec.expiresAt"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hold:
+    """A freeze or a window: a scope, the times that count, and the kinds of change that pass all the same.
+
+    The `timeline` of a freeze is when it is active, that of a window when it is open.
+    """
+
+    kind: str
+    name: str
+    reason: str
+    ticket: str
+    tiers: frozenset[int]
+    scope: Scope
+    timeline: Timeline
+    allow: frozenset[str]
+    generation: int = 0
+    broken: str | None = None
+
+    @property
+    def source(self) -> str:
+        """`Kind/name`, as findings name it."""
+        return f"{self.kind}/{self.name}"
+
+    def lets(self, kind: ChangeKind) -> bool:
+        """Whether it lets changes of `kind` pass while it holds."""
+        return kind.value in self.allow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policy:
+    """A PaymentTierPolicy, compiled. A broken one gives its tier to all that can still be read of its scope."""
+
+    name: str
+    tier: int
+    scope: Scope
+    spec: PolicySpec | None
+    generation: int = 0
+    broken: str | None = None
+
+    @property
+    def source(self) -> str:
+        """`Kind/name`, as findings name it."""
+        return f"PaymentTierPolicy/{self.name}"
+
+    def in_effect(self, now: datetime) -> bool:
+        """Whether its enforcement counts at `now`; before that every finding is Audit."""
+        return self.spec is not None and (self.spec.effective_from is None or self.spec.effective_from <= now)
+
+
+def compile_freeze(raw: KubeObject) -> Hold:
+    """The freeze stored as `raw`. Never fails: what cannot be read holds."""
+    scope, problem = _scope(raw, TieredScope)
+    try:
+        spec = FreezeSpec.model_validate(raw.get("spec"))
+        timeline = _freeze_timeline(spec, raw)
+    except (ValidationError, ScheduleError) as error:
+        problem = problem or explain(error)
+        return _broken("OperationalFreeze", raw, scope, Timeline.always(), problem)
+    return Hold(
+        kind="OperationalFreeze",
+        name=objects.name(raw),
+        reason=spec.reason,
+        ticket=spec.change_ticket or "",
+        tiers=frozenset(spec.scope.tiers),
+        scope=Scope.compile(spec.scope),
+        timeline=timeline,
+        allow=frozenset(kind.value for kind in spec.allow),
+        generation=objects.generation(raw),
+    )
+
+
+def compile_window(raw: KubeObject) -> Hold:
+    """The window stored as `raw`. Never fails: what cannot be read is closed."""
+    scope, problem = _scope(raw, TieredScope)
+    try:
+        spec = WindowSpec.model_validate(raw.get("spec"))
+        timeline = Timeline.recurring(Recurrence.compile(spec.schedule))
+    except (ValidationError, ScheduleError) as error:
+        problem = problem or explain(error)
+        return _broken("ChangeWindow", raw, scope, Timeline.fixed(()), problem)
+    return Hold(
+        kind="ChangeWindow",
+        name=objects.name(raw),
+        reason=spec.reason or "",
+        ticket=spec.change_ticket or "",
+        tiers=frozenset(spec.scope.tiers),
+        scope=Scope.compile(spec.scope),
+        timeline=timeline,
+        allow=frozenset(kind.value for kind in spec.allow),
+        generation=objects.generation(raw),
+    )
+
+
+def compile_policy(raw: KubeObject) -> Policy:
+    """The policy stored as `raw`. Never fails: one that cannot be read still classifies, with tier 0 if need be."""
+    scope, problem = _scope(raw, WorkloadScope)
+    name, generation = objects.name(raw), objects.generation(raw)
+    try:
+        spec = PolicySpec.model_validate(raw.get("spec"))
+    except ValidationError as error:
+        tier = objects.value(raw, "spec", "tier")
+        known = tier if isinstance(tier, int) and tier in ALL_TIERS else 0
+        return Policy(name, known, Scope.compile(scope), None, generation, problem or explain(error))
+    return Policy(name, spec.tier, Scope.compile(spec.scope), spec, generation)
+
+
+def _freeze_timeline(spec: FreezeSpec, raw: KubeObject) -> Timeline:
+    if spec.schedule is not None:
+        return Timeline.recurring(Recurrence.compile(spec.schedule))
+    if spec.expires_at is None:
+        problem = "a freeze needs an end: set either expiresAt or schedule"
+        raise ScheduleError(_EXPIRES, problem)
+    start = spec.starts_at or _created(raw)
+    if start is None:  # not stored yet: it begins when it is created, which is before anything that it can hold
+        start = datetime.min.replace(tzinfo=spec.expires_at.tzinfo)
+    if start >= spec.expires_at:
+        problem = f"is not after the freeze's start, {start.isoformat()}"
+        raise ScheduleError(_EXPIRES, problem)
+    return Timeline.fixed((Interval(start, spec.expires_at),))
+
+
+def _created(raw: KubeObject) -> datetime | None:
+    written = objects.value(raw, "metadata", "creationTimestamp")
+    try:
+        return datetime.fromisoformat(written) if isinstance(written, str) else None
+    except ValueError:
+        return None
+
+
+def _scope(raw: KubeObject, model: type[WorkloadScope]) -> tuple[WorkloadScope, str | None]:
+    """The scope of `raw`, or the widest one when it cannot be read."""
+    try:
+        return model.model_validate(objects.value(raw, "spec", "scope") or {}), None
+    except ValidationError as error:
+        return WorkloadScope(), explain(error, "spec.scope")
+
+
+def _broken(kind: str, raw: KubeObject, scope: WorkloadScope, timeline: Timeline, problem: str) -> Hold:
+    tiers = frozenset(scope.tiers) if isinstance(scope, TieredScope) else ALL_TIERS
+    return Hold(
+        kind=kind,
+        name=objects.name(raw),
+        reason=objects.printable(str(objects.value(raw, "spec", "reason") or ""), 256),
+        ticket=objects.printable(str(objects.value(raw, "spec", "changeTicket") or ""), 128),
+        tiers=tiers,
+        scope=Scope.compile(scope),
+        timeline=timeline,
+        allow=frozenset(),
+        generation=objects.generation(raw),
+        broken=problem,
+    )
+
+
+def explain(error: ValidationError | ScheduleError, root: str = "spec") -> str:
+    """One line for a person: the field, what is wrong with it, and what was found."""
+    if isinstance(error, ScheduleError):
+        field = error.field if error.field.startswith("spec") else f"{root}.{error.field}"
+        return objects.printable(f"{field}: {error.problem}", 300)
+    first = error.errors(include_url=False)[0]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    found = "" if first["type"] in ("missing", "extra_forbidden") else f", found {first['input']!r}"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return objects.printable(f"{root}{path}: {first['msg']}{found}{more}", 300)
+
+
+def validate(model: type[ApiModel], raw: KubeObject) -> str | None:
+    """What is wrong with the `spec` in `raw`, beyond what one object can tell about itself in CEL; None if nothing is."""
+    try:
+        spec = model.model_validate(raw.get("spec"))
+        if isinstance(spec, FreezeSpec):
+            _freeze_timeline(spec, raw)
+        if isinstance(spec, WindowSpec):
+            Recurrence.compile(spec.schedule)
+    except (ValidationError, ScheduleError) as error:
+        return explain(error)
+    return None

@@ -1,0 +1,67 @@
+"""Changes to a Namespace: what they do to the workloads in it."""
+
+from datetime import datetime
+
+from tierguard.api.scope import ChangeKind
+from tierguard.guard import objects
+from tierguard.guard.change import Change, Operation, being_deleted
+from tierguard.guard.classify import Classified, classify
+from tierguard.guard.compose import ALLOWED_AS_IS, compose
+from tierguard.guard.deletion import announced, not_announced
+from tierguard.guard.finding import Decision, Finding
+from tierguard.guard.held import Matching, findings
+from tierguard.guard.leaving import leaves
+from tierguard.guard.scope import GUARDED_TIERS, TIER_LABEL, TIERS, tier_of_label
+from tierguard.guard.state import State
+
+
+def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
+    """Relabelling a namespace may declassify its workloads; deleting one deletes them all."""
+    old, new = change.old, change.new
+    if old is not None and being_deleted(old):
+        return ALLOWED_AS_IS
+    invalid = _invalid_tier(change)
+    if old is None:
+        return compose(change, (ChangeKind.CREATE,), None, invalid) if invalid else ALLOWED_AS_IS
+    if change.operation is Operation.UPDATE and new is not None and objects.labels(old) == objects.labels(new):
+        return ALLOWED_AS_IS
+    guarded = _guarded(change, old, state)
+    tier = min((c.tier for c in guarded if c.tier is not None), default=tier_of_label(objects.labels(old)))
+    if new is None:
+        kinds, sides = (ChangeKind.DELETE,), guarded
+        missing = [] if announced(old) else [not_announced("namespace", "", change.name, tier)]
+        found = missing if guarded or tier in GUARDED_TIERS else []
+    else:
+        kinds, sides, found = (ChangeKind.DECLASSIFY,), _leaving(change, guarded, objects.labels(new), state), invalid
+    if not sides and not found:
+        return ALLOWED_AS_IS
+    matching = Matching.of(sides, state.freezes, state.windows, kinds)
+    held = list(findings(matching, now, change.subject))
+    return compose(change, kinds, tier, [*held, *found], matching.possible_from(now) if held else None)
+
+
+def _guarded(change: Change, old: objects.KubeObject, state: State) -> tuple[Classified, ...]:
+    before = objects.labels(old)
+    classified = (classify(workload, change.name, before, state) for workload in state.in_namespace(change.name))
+    return tuple(c for c in classified if c.guarded or c.policies)
+
+
+def _leaving(
+    change: Change, guarded: tuple[Classified, ...], after: objects.Labels, state: State
+) -> tuple[Classified, ...]:
+    return tuple(c for c in guarded if leaves(c, classify(c.workload, change.name, after, state), state))
+
+
+def _invalid_tier(change: Change) -> list[Finding]:
+    written = objects.labels(change.new or {}).get(TIER_LABEL)
+    if written is None or written in TIERS or objects.labels(change.old or {}).get(TIER_LABEL) == written:
+        return []
+    return [
+        Finding(
+            "tier",
+            f"Label/{TIER_LABEL}",
+            "InvalidTier",
+            f"label {TIER_LABEL} is {objects.printable(written, 63)!r}, which is no tier",
+            "set it to 0, 1, 2, 3 or 4",
+        )
+    ]

@@ -1,0 +1,83 @@
+"""Reading Kubernetes objects as they come: plain mappings, decoded from JSON or YAML.
+
+The API server has checked the types of what the webhook sees, but files on the command line are anybody's, so these
+readers take a part of the wrong type for an absent one; `workload.misshapen` is where wrong types are reported.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+KubeObject = Mapping[str, Any]
+Labels = Mapping[str, str]
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+def mapping(parent: Any, *path: str) -> Mapping[str, Any]:
+    """The mapping at `path` below `parent`; empty where there is none."""
+    node = parent
+    for key in path:
+        if not isinstance(node, Mapping):
+            return _NOTHING
+        node = node.get(key)
+    return node if isinstance(node, Mapping) else _NOTHING
+
+
+def sequence(parent: Any, *path: str) -> Sequence[Any]:
+    """The list at `path` below `parent`; empty where there is none."""
+    node = value(parent, *path)
+    return node if isinstance(node, list | tuple) else ()
+
+
+def value(parent: Any, *path: str) -> Any:
+    """What is at `path` below `parent`, or None."""
+    return mapping(parent, *path[:-1]).get(path[-1])
+
+
+def labels(obj: KubeObject) -> Labels:
+    """`metadata.labels`."""
+    return mapping(obj, "metadata", "labels")
+
+
+def annotations(obj: KubeObject) -> Mapping[str, str]:
+    """`metadata.annotations`."""
+    return mapping(obj, "metadata", "annotations")
+
+
+def name(obj: KubeObject) -> str:
+    """`metadata.name`, or the empty string."""
+    return str(mapping(obj, "metadata").get("name") or "")
+
+
+def namespace(obj: KubeObject) -> str:
+    """`metadata.namespace`, or the empty string."""
+    return str(mapping(obj, "metadata").get("namespace") or "")
+
+
+def uid(obj: KubeObject) -> str:
+    """`metadata.uid`, or the empty string."""
+    return str(mapping(obj, "metadata").get("uid") or "")
+
+
+def generation(obj: KubeObject) -> int:
+    """`metadata.generation`, or 0."""
+    found = mapping(obj, "metadata").get("generation")
+    return found if isinstance(found, int) else 0
+
+
+def controller_of(obj: KubeObject) -> Mapping[str, Any] | None:
+    """The owner reference that has `controller: true`, if there is one."""
+    for owner in sequence(obj, "metadata", "ownerReferences"):
+        if isinstance(owner, Mapping) and owner.get("controller") is True:
+            return owner
+    return None
+
+
+def printable(text: str, limit: int) -> str:
+    """`text` on one line, without control characters, cut to `limit` characters: fit for a log line or a message.
+
+    Names, reasons and annotations are written by users; a line break in one must not look like a line of ours.
+    """
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    clean = " ".join(clean.split())
+    return clean if len(clean) <= limit else clean[: max(0, limit - 1)].rstrip() + "…"

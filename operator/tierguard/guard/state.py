@@ -1,0 +1,103 @@
+"""What a decision knows of the cluster: plain containers that an adapter keeps, each value replaced as a whole.
+
+The webhook fills one from its watches, the command line from files, a test by hand. Readers run beside the writer: they
+take each container once, and every container here is only ever changed by swapping one value for another.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tierguard.disruption import Budget
+from tierguard.guard import objects
+from tierguard.guard.holds import Hold, Policy
+from tierguard.guard.objects import KubeObject, Labels
+from tierguard.guard.workload import Workload
+
+CONTROLLERS = frozenset(
+    {
+        "system:kube-controller-manager",
+        "system:kube-scheduler",
+        *(
+            f"system:serviceaccount:kube-system:{name}"
+            for name in (
+                "cronjob-controller",
+                "daemon-set-controller",
+                "deployment-controller",
+                "disruption-controller",
+                "generic-garbage-collector",
+                "job-controller",
+                "namespace-controller",
+                "node-controller",
+                "pod-garbage-collector",
+                "replicaset-controller",
+                "replication-controller",
+                "statefulset-controller",
+                "taint-eviction-controller",
+                "ttl-after-finished-controller",
+            )
+        ),
+    }
+)
+"""Who Kubernetes' own controllers are. What they write follows from a change that was already decided."""
+
+AUTOSCALERS = frozenset({"system:serviceaccount:kube-system:horizontal-pod-autoscaler"})
+"""Whose scaling works through every freeze."""
+
+WorkloadKey = tuple[str, str, str]
+"""Kind, namespace, name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Exact user names that decisions treat in their own way."""
+
+    controllers: frozenset[str] = CONTROLLERS
+    autoscalers: frozenset[str] = AUTOSCALERS
+
+
+@dataclass(slots=True)
+class State:
+    """The cluster as far as decisions go.
+
+    `namespaces` maps a namespace to its labels; `workloads_in` a namespace to its workloads by (kind, namespace, name);
+    `budgets_in` a namespace to its disruption budgets; `available` a (workload uid, template hash) to the instant at which
+    that template was first seen available: the rollback record.
+    """
+
+    freezes: tuple[Hold, ...] = ()
+    windows: tuple[Hold, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    namespaces: dict[str, Labels] = field(default_factory=dict)
+    workloads_in: dict[str, dict[WorkloadKey, KubeObject]] = field(default_factory=dict)
+    budgets_in: dict[str, tuple[Budget, ...]] = field(default_factory=dict)
+    available: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    identities: Identities = field(default_factory=Identities)
+
+    def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
+        """The workload of that name, if it is known."""
+        raw = self.workloads_in.get(namespace, {}).get((kind, namespace, name))
+        return None if raw is None else Workload.of(raw)
+
+    def owner_of(self, obj: KubeObject, namespace: str) -> Workload | None:
+        """The workload that controls `obj`, if it is known and is indeed the one meant (its uid fits)."""
+        reference = objects.controller_of(obj)
+        if reference is None:
+            return None
+        owner = self.workload(str(reference.get("kind")), namespace, str(reference.get("name")))
+        return owner if owner is not None and objects.uid(owner.raw) == reference.get("uid") else None
+
+    def in_namespace(self, namespace: str) -> Iterator[Workload]:
+        """The workloads of `namespace` that no other workload controls."""
+        for raw in tuple(self.workloads_in.get(namespace, {}).values()):
+            if objects.controller_of(raw) is None and (found := Workload.of(raw)) is not None:
+                yield found
+
+    def everything(self) -> Iterator[Workload]:
+        """All workloads that no other workload controls."""
+        for namespace in tuple(self.workloads_in):
+            yield from self.in_namespace(namespace)
+
+    def budgets(self, namespace: str) -> Iterable[Budget]:
+        """The disruption budgets of `namespace`."""
+        return self.budgets_in.get(namespace, ())

@@ -1,0 +1,62 @@
+"""The workloads that are there, judged by the same functions as a change: what the operator's scan is made of."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from tierguard.guard.classify import Classified, classify
+from tierguard.guard.finding import Effect, Finding
+from tierguard.guard.holds import Hold, Policy
+from tierguard.guard.soundness import judge
+from tierguard.guard.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A stored workload, its place, and what the tier rules say about it."""
+
+    classified: Classified
+    findings: tuple[Finding, ...]
+
+    def breaks(self, policy: Policy) -> tuple[Finding, ...]:
+        """The findings that come from `policy`."""
+        return tuple(finding for finding in self.findings if finding.source == policy.source)
+
+
+def survey(state: State, now: datetime) -> tuple[Surveyed, ...]:
+    """All workloads that anything classifies, in a stable order."""
+    return tuple(sorted(_surveyed(state, now), key=lambda s: _key(s.classified)))
+
+
+def _surveyed(state: State, now: datetime) -> Iterator[Surveyed]:
+    for workload in state.everything():
+        labels = state.namespaces.get(workload.namespace)
+        if labels is None:
+            continue  # its namespace is on its way out, or not seen yet: the next survey will tell
+        classified = classify(workload, workload.namespace, labels, state)
+        if classified.tier is not None:
+            # Every policy counts by itself here, so nothing is merged: each one's status speaks for that policy.
+            yield Surveyed(classified, tuple(_by_policy(classified, state, now)))
+
+
+def _by_policy(classified: Classified, state: State, now: datetime) -> Iterator[Finding]:
+    for policy in classified.policies:
+        alone = Classified(
+            classified.workload, classified.tier, classified.namespace_labels, (policy,), classified.owner
+        )
+        yield from judge(alone, None, state, now, Effect.DENY).findings
+
+
+def _key(classified: Classified) -> tuple[str, str, str]:
+    workload = classified.workload
+    return (workload.namespace, workload.kind, workload.name)
+
+
+def selected_by(hold: Hold, surveyed: Iterable[Surveyed]) -> tuple[Surveyed, ...]:
+    """Those of `surveyed` that `hold` selects."""
+    return tuple(
+        s
+        for s in surveyed
+        if s.classified.tier in hold.tiers
+        and hold.scope.matches(s.classified.namespace_labels, s.classified.candidates)
+    )

@@ -1,0 +1,205 @@
+"""The kinds of workload, and where each of them keeps what a decision reads. A further kind is one table entry."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tierguard.guard import objects
+from tierguard.guard.objects import KubeObject, Labels
+
+# Written by controllers into the templates that they copy; they are no part of what a person wrote.
+HASH_LABELS = ("pod-template-hash", "controller-revision-hash", "pod-template-generation")
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadKind:
+    """Where a kind keeps its pod template, its replicas and its pause switch.
+
+    `template` and the others are paths from the object's root; None where the kind has no such thing. `made_by` says
+    that Kubernetes' own controllers usually create this kind for a parent.
+    """
+
+    kind: str
+    group: str
+    version: str
+    resource: str
+    template: tuple[str, ...]
+    replicas: tuple[str, ...] | None = None
+    paused: tuple[str, ...] | None = None
+    made_by_controllers: bool = False
+    announced_deletion: bool = False
+
+    @property
+    def api_version(self) -> str:
+        """`group/version`, as manifests write it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+_TEMPLATE = ("spec", "template")
+_REPLICAS = ("spec", "replicas")
+
+WORKLOAD_KINDS: Mapping[str, WorkloadKind] = {
+    entry.kind: entry
+    for entry in (
+        WorkloadKind(
+            "Deployment",
+            "apps",
+            "v1",
+            "deployments",
+            _TEMPLATE,
+            _REPLICAS,
+            paused=("spec", "paused"),
+            announced_deletion=True,
+        ),
+        WorkloadKind("StatefulSet", "apps", "v1", "statefulsets", _TEMPLATE, _REPLICAS, announced_deletion=True),
+        WorkloadKind("DaemonSet", "apps", "v1", "daemonsets", _TEMPLATE, announced_deletion=True),
+        WorkloadKind("ReplicaSet", "apps", "v1", "replicasets", _TEMPLATE, _REPLICAS, made_by_controllers=True),
+        WorkloadKind("Pod", "", "v1", "pods", (), made_by_controllers=True),
+        WorkloadKind("Job", "batch", "v1", "jobs", _TEMPLATE, paused=("spec", "suspend"), made_by_controllers=True),
+        WorkloadKind(
+            "CronJob",
+            "batch",
+            "v1",
+            "cronjobs",
+            ("spec", "jobTemplate", "spec", "template"),
+            paused=("spec", "suspend"),
+            announced_deletion=True,
+        ),
+    )
+}
+KIND_OF_RESOURCE: Mapping[str, WorkloadKind] = {entry.resource: entry for entry in WORKLOAD_KINDS.values()}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A workload as one decision sees it: the object, and where to look in it. Made for a request, then dropped."""
+
+    entry: WorkloadKind
+    raw: KubeObject
+
+    @classmethod
+    def of(cls, raw: KubeObject) -> "Workload | None":
+        """The workload in `raw`, or None when its kind is not one of ours."""
+        entry = WORKLOAD_KINDS.get(str(raw.get("kind")))
+        if entry is None or raw.get("apiVersion", entry.api_version) != entry.api_version:
+            return None
+        return cls(entry, raw)
+
+    @property
+    def kind(self) -> str:
+        """Its kind, for example `Deployment`."""
+        return self.entry.kind
+
+    @property
+    def name(self) -> str:
+        """Its name; for one that the API server is yet to name, the prefix."""
+        return objects.name(self.raw) or str(objects.mapping(self.raw, "metadata").get("generateName") or "")
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return objects.namespace(self.raw)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Its own labels."""
+        return objects.labels(self.raw)
+
+    @cached_property
+    def template(self) -> KubeObject:
+        """Its pod template; a Pod is its own."""
+        return objects.mapping(self.raw, *self.entry.template)
+
+    @cached_property
+    def template_labels(self) -> Labels:
+        """The labels that its pods carry."""
+        return objects.labels(self.template)
+
+    @cached_property
+    def pod_spec(self) -> KubeObject:
+        """The `spec` of its pods."""
+        return objects.mapping(self.template, "spec")
+
+    @cached_property
+    def replicas(self) -> int | None:
+        """How many pods it wants; absent means one, as in Kubernetes. None for kinds that are not counted."""
+        if self.entry.replicas is None:
+            return None
+        found = objects.value(self.raw, *self.entry.replicas)
+        return found if isinstance(found, int) else 1
+
+    @property
+    def paused(self) -> bool:
+        """Whether its controller rolls nothing out (Deployment) or starts nothing (Job, CronJob)."""
+        return self.entry.paused is not None and objects.value(self.raw, *self.entry.paused) is True
+
+    def settings(self) -> dict[str, Any]:
+        """The rest of its spec: everything but the pod template, the replicas and the pause switch."""
+        return {key: value for key, value in _without(self.raw, self.entry).items() if value is not None}
+
+    def __str__(self) -> str:
+        """`Kind namespace/name`, as messages name it."""
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def _without(raw: KubeObject, entry: WorkloadKind) -> dict[str, Any]:
+    if not entry.template:  # a Pod is nothing but its template
+        return {}
+    spec = dict(objects.mapping(raw, "spec"))
+    for path in (entry.replicas, entry.paused):
+        if path is not None:
+            spec.pop(path[-1], None)
+    spec.pop(entry.template[1], None)
+    if len(entry.template) > len(_TEMPLATE):  # CronJob: what surrounds the template inside jobTemplate counts too
+        outer = dict(objects.mapping(raw, *entry.template[:-2]))
+        inner = dict(objects.mapping(outer, "spec"))
+        inner.pop("template", None)
+        spec[entry.template[1]] = {**outer, "spec": inner}
+    return spec
+
+
+def essence(template: KubeObject) -> dict[str, Any]:
+    """A pod template without what controllers and `kubectl rollout restart` write into it, for comparing."""
+    metadata = {
+        "labels": {k: v for k, v in objects.labels(template).items() if k not in HASH_LABELS},
+        "annotations": {k: v for k, v in objects.annotations(template).items() if k != RESTARTED_AT},
+    }
+    return {"metadata": metadata, "spec": objects.mapping(template, "spec")}
+
+
+def template_hash(template: KubeObject) -> str:
+    """A digest of what a person wrote into `template`: 32 hexadecimal digits, the same for the same pods.
+
+    Both sides have been through the API server's defaulting, so a plain comparison is right. Hash labels and the
+    restart annotation are left out; absent and empty are the same.
+    """
+    text = json.dumps(_significant(essence(template)), sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _significant(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        children = ((key, _significant(child)) for key, child in node.items())
+        # An `emptyDir: {}` says something; empty lists and nulls do not. Metadata maps vanish when they are empty.
+        return {k: v for k, v in children if v is not None and v != [] and not (v == {} and k in _VANISHING)}
+    if isinstance(node, list | tuple):
+        return [_significant(child) for child in node]
+    return node
+
+
+_VANISHING = ("labels", "annotations", "metadata", "securityContext", "resources")
+
+
+def images_cannot_move(template: KubeObject) -> bool:
+    """Whether every image of `template` is named by digest, so that a restart runs what already ran."""
+    spec = objects.mapping(template, "spec")
+    images = [
+        str(objects.value(container, "image") or "")
+        for part in ("initContainers", "containers", "ephemeralContainers")
+        for container in objects.sequence(spec, part)
+    ]
+    return bool(images) and all("@sha256:" in image for image in images)

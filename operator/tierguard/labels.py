@@ -1,0 +1,102 @@
+"""Kubernetes label selectors, compiled once and tried per request."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSelector:
+    """A compiled metav1.LabelSelector, with the semantics of apimachinery's `LabelSelectorAsSelector`.
+
+    `equal` are labels that must have that value, `one_of` must have one of them, `none_of` must not (a label that is
+    not there does not), `present` and `absent` are keys. `nothing` is the absent selector.
+    """
+
+    equal: tuple[tuple[str, str], ...] = ()
+    one_of: tuple[tuple[str, frozenset[str]], ...] = ()
+    none_of: tuple[tuple[str, frozenset[str]], ...] = ()
+    present: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    nothing: bool = False
+
+    @classmethod
+    def compile(cls, raw: Mapping[str, Any] | None) -> "LabelSelector":
+        """Compile a selector as it is written in an object: `{}` selects everything, None nothing.
+
+        Raises ValueError for what Kubernetes would refuse to evaluate: an unknown operator, In or NotIn without values,
+        Exists or DoesNotExist with values, or a part of the wrong type. The spelling of keys and values is not checked:
+        a misspelt one is on no object.
+        """
+        if raw is None:
+            return cls(nothing=True)
+        equal = _match_labels(raw.get("matchLabels"))
+        sets: dict[str, list[tuple[str, frozenset[str]]]] = {"In": [], "NotIn": []}
+        keys: dict[str, list[str]] = {"Exists": [], "DoesNotExist": []}
+        for expression in _expressions(raw.get("matchExpressions")):
+            key, operator, values = _requirement(expression)
+            if operator in sets:
+                sets[operator].append((key, values))
+            else:
+                keys[operator].append(key)
+        return cls(equal, tuple(sets["In"]), tuple(sets["NotIn"]), tuple(keys["Exists"]), tuple(keys["DoesNotExist"]))
+
+    @property
+    def everything(self) -> bool:
+        """Whether it selects every object, whatever its labels."""
+        return self == _EVERYTHING
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether it selects an object with `labels`. All requirements must hold."""
+        if self.nothing:
+            return False
+        # Plain loops: this runs per request and hold, and generator expressions double its cost.
+        for key, value in self.equal:
+            if labels.get(key) != value:
+                return False
+        for key, values in self.one_of:
+            if labels.get(key) not in values:
+                return False
+        for key, values in self.none_of:
+            if labels.get(key) in values:
+                return False
+        return all(key in labels for key in self.present) and not any(key in labels for key in self.absent)
+
+
+_EVERYTHING = LabelSelector()
+
+
+def _match_labels(raw: Any) -> tuple[tuple[str, str], ...]:
+    if raw is None:
+        return ()
+    _require(isinstance(raw, Mapping), f"matchLabels is no map of labels: {raw!r}")
+    for key, value in raw.items():
+        strings = isinstance(key, str) and isinstance(value, str)
+        _require(strings, f"matchLabels holds {key!r}: {value!r}; both must be strings")
+    return tuple(raw.items())
+
+
+def _expressions(raw: Any) -> Sequence[Any]:
+    if raw is None:
+        return ()
+    _require(isinstance(raw, list | tuple), f"matchExpressions is no list: {raw!r}")
+    return tuple(raw)
+
+
+def _requirement(raw: Any) -> tuple[str, str, frozenset[str]]:
+    _require(isinstance(raw, Mapping) and isinstance(raw.get("key"), str), f"a label requirement needs a key: {raw!r}")
+    key, operator, values = raw["key"], raw.get("operator"), raw.get("values") or ()
+    strings = isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)
+    _require(strings, f"the values of the requirement on {key!r} are no list of strings: {values!r}")
+    known = operator in ("In", "NotIn", "Exists", "DoesNotExist")
+    _require(known, f"{operator!r} is no label selector operator; there are In, NotIn, Exists and DoesNotExist")
+    if operator in ("In", "NotIn"):
+        _require(values, f"{operator} on {key!r} needs at least one value")
+    else:
+        _require(not values, f"{operator} on {key!r} takes no values")
+    return key, operator, frozenset(values)
+
+
+def _require(holds: object, problem: str) -> None:
+    if not holds:
+        raise ValueError(problem)

@@ -1,0 +1,1 @@
+"""The validating webhook: HTTP in, `Decision` out. Start reading at `app.Webhook`."""

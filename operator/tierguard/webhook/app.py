@@ -1,0 +1,165 @@
+"""The WSGI application: one function from a request's bytes to an answer's bytes, synchronous and without I/O of its own."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from tierguard.api.scope import ChangeKind
+from tierguard.cluster.cache import ClusterCache
+from tierguard.cluster.client import Api
+from tierguard.cluster.health import OK, TEXT, UNAVAILABLE, Answer, Health, StartResponse
+from tierguard.guard import objects
+from tierguard.guard.change import Change
+from tierguard.guard.decide import evaluate
+from tierguard.guard.finding import Decision, Outcome
+from tierguard.webhook.lookup import Lookups
+from tierguard.webhook.metrics import CacheCollector, Metrics
+from tierguard.webhook.review import Malformed, Request, change_of, decode, encode, parent_of
+
+log = logging.getLogger("tierguard.webhook")
+decisions = logging.getLogger("tierguard.decision")
+
+BODY_LIMIT = 8 * 1024 * 1024
+"""Bytes of a review: two objects of etcd's 1.5 MiB each, in JSON, with room to spare."""
+STALE_SECONDS = 150.0
+"""Not having heard of the API server for this long makes it not ready: it would decide by an old picture."""
+
+Environment = dict[str, Any]
+
+_JSON = "application/json"
+
+
+class Webhook:
+    """The application of one process. Call it as WSGI."""
+
+    def __init__(
+        self,
+        cache: ClusterCache,
+        api: Api,
+        registry: CollectorRegistry,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._metrics = Metrics(registry)
+        self._lookups = Lookups(api, cache, lambda result: self._metrics.lookups.labels(result).inc())
+        registry.register(CacheCollector(cache))
+        self.health = Health(registry, problem=lambda: "", not_ready=self.not_ready)
+
+    def __call__(self, environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one HTTP request."""
+        path = environ.get("PATH_INFO")
+        if path == "/validate":
+            status, content_type, body = self._validate(environ)
+        else:
+            status, content_type, body = self.health.answer(str(path))
+        start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+        return (body,)
+
+    def not_ready(self) -> str:
+        """Why it cannot answer reviews; empty when it can."""
+        unsynced = self._cache.unsynced()
+        if unsynced:
+            return f"not synced yet: {', '.join(unsynced)}"
+        stale = [
+            kind for kind, seconds in self._cache.staleness().items() if seconds is None or seconds > STALE_SECONDS
+        ]
+        return f"not heard of the API server for {STALE_SECONDS:.0f} s: {', '.join(stale)}" if stale else ""
+
+    def _validate(self, environ: Environment) -> Answer:
+        body = self._body(environ)
+        if isinstance(body, tuple):
+            return body
+        began = time.perf_counter()
+        try:
+            request = decode(body)
+            decision, change = self._decide(request)
+        except Malformed as error:
+            return self._refuse("400 Bad Request", str(error))
+        self._metrics.count(decision)
+        if decision.outcome is Outcome.UNDECIDED:
+            self._record(request, change, decision)
+            return UNAVAILABLE, TEXT, decision.message.encode()
+        audit: dict[str, str] = {}
+        if decision.kinds[0] is not ChangeKind.NONE or decision.findings:
+            audit = self._record(request, change, decision)
+        answer = encode(request, decision, audit)
+        self._metrics.seconds.observe(time.perf_counter() - began)
+        return OK, _JSON, answer
+
+    def _body(self, environ: Environment) -> bytes | Answer:
+        """The body of a review; or the answer to what cannot be one."""
+        if environ["REQUEST_METHOD"] != "POST":
+            return self._refuse("405 Method Not Allowed", f"{environ['REQUEST_METHOD']}, only POST reviews")
+        if not str(environ.get("CONTENT_TYPE", "")).startswith(_JSON):
+            return self._refuse(
+                "415 Unsupported Media Type", f"content type {environ.get('CONTENT_TYPE')}, not {_JSON}"
+            )
+        try:
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+        except ValueError:
+            return self._refuse("400 Bad Request", "a Content-Length that is no number")
+        if length > BODY_LIMIT:
+            return self._refuse("413 Content Too Large", f"{length} bytes, {BODY_LIMIT} at most")
+        body: bytes = environ["wsgi.input"].read(BODY_LIMIT + 1)
+        return body if len(body) <= BODY_LIMIT else self._refuse("413 Content Too Large", f"over {BODY_LIMIT} bytes")
+
+    def _decide(self, request: Request) -> tuple[Decision, Change]:
+        state = self._cache.state
+        parent = None
+        kind = parent_of(request)
+        if kind is not None:
+            known = state.workload(kind, request.namespace, request.name)
+            parent = known.raw if known else self._lookups.workload(kind, request.namespace, request.name)
+            if parent is None:
+                return _undecided(f"{kind} {request.namespace}/{request.name} is not known yet"), change_of(request)
+            parent = {**parent, "kind": kind}
+        change = change_of(request, parent)
+        if waiting := self.not_ready():
+            return _undecided(waiting), change
+        decision = evaluate(change, state, self._clock())
+        if decision.outcome is Outcome.UNDECIDED and self._lookups.namespace(change.namespace):
+            decision = evaluate(change, state, self._clock())
+        if decision.hinges_on_absence and self._lookups.budgets(change.namespace):
+            decision = evaluate(change, state, self._clock())
+        return decision, change
+
+    def _record(self, request: Request, change: Change, decision: Decision) -> dict[str, str]:
+        """Log `decision` as one line of JSON; the same in short is the audit annotation that the API server keeps."""
+        kinds = ",".join(decision.kinds)
+        findings = ",".join(decision.reasons()[:20])
+        decisions.info(
+            "decision",
+            extra={
+                "decision": {
+                    "outcome": decision.outcome.value,
+                    "change": kinds,
+                    "subject": change.subject,
+                    "tier": decision.tier,
+                    "operation": request.operation.value,
+                    "user": objects.printable(change.user, 256),
+                    "uid": objects.printable(request.uid, 64),
+                    "dryRun": bool(request.dry_run),
+                    "findings": findings,
+                    "message": decision.message,
+                }
+            },
+        )
+        audit = {"outcome": decision.outcome.value, "change": kinds}
+        if findings:
+            audit["findings"] = findings
+        return audit
+
+    def _refuse(self, status: str, problem: str) -> Answer:
+        self._metrics.malformed.inc()
+        clean = objects.printable(problem, 300)
+        log.warning("refused a request: %s", clean)
+        return status, TEXT, f"{clean}\n".encode()
+
+
+def _undecided(message: str) -> Decision:
+    return Decision(Outcome.UNDECIDED, (ChangeKind.NONE,), message=f"tierguard cannot decide: {message}")

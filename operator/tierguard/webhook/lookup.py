@@ -1,0 +1,76 @@
+"""The rare questions to the API server: for what was created a moment ago and is not in memory yet.
+
+`kubectl apply -f` of a namespace, a budget and a Deployment comes within milliseconds; a watch may be behind. Answers are
+bounded in time (well below the API server's patience) and in number (a refused caller that tries again and again must not
+turn into load).
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import quote
+
+from tierguard.cluster.cache import ClusterCache
+from tierguard.cluster.client import Api, ApiError
+from tierguard.guard import objects
+from tierguard.guard.objects import KubeObject
+from tierguard.guard.workload import WORKLOAD_KINDS
+
+TIMEOUT = 1.0
+"""Seconds one look-up may take."""
+PER_SECOND = 20
+"""Look-ups a second, at most."""
+
+
+class Lookups:
+    """Asks the API server, within bounds. Every method is False or None when there was no answer."""
+
+    def __init__(self, api: Api, cache: ClusterCache, counted: Callable[[str], None]) -> None:
+        self._api = api
+        self._cache = cache
+        self._counted = counted
+        self._lock = threading.Lock()
+        self._second = 0
+        self._used = 0
+
+    def namespace(self, name: str) -> bool:
+        """Learn the labels of namespace `name`."""
+        found = self._ask(f"/api/v1/namespaces/{quote(name)}")
+        if found is None:
+            return False
+        self._cache.state.namespaces.setdefault(name, objects.labels(found))
+        return True
+
+    def budgets(self, namespace: str) -> bool:
+        """Learn the disruption budgets of `namespace` afresh."""
+        found = self._ask(f"/apis/policy/v1/namespaces/{quote(namespace)}/poddisruptionbudgets")
+        if found is None:
+            return False
+        items: list[KubeObject] = [{**item, "kind": "PodDisruptionBudget"} for item in found.get("items") or ()]
+        self._cache.replace_budgets(namespace, items)
+        return True
+
+    def workload(self, kind: str, namespace: str, name: str) -> KubeObject | None:
+        """The workload itself."""
+        entry = WORKLOAD_KINDS[kind]
+        return self._ask(f"/apis/{entry.api_version}/namespaces/{quote(namespace)}/{entry.resource}/{quote(name)}")
+
+    def _ask(self, path: str) -> KubeObject | None:
+        if not self._within_bounds():
+            self._counted("limited")
+            return None
+        try:
+            found = self._api.get(path, timeout=TIMEOUT)
+        except ApiError:
+            self._counted("failed")
+            return None
+        self._counted("answered")
+        return found
+
+    def _within_bounds(self) -> bool:
+        with self._lock:
+            second = int(time.monotonic())
+            if second != self._second:
+                self._second, self._used = second, 0
+            self._used += 1
+            return self._used <= PER_SECOND

@@ -1,0 +1,82 @@
+"""What the webhook counts. Labels come from closed sets, never from what a client wrote: their number is bounded."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from tierguard.cluster.cache import ClusterCache
+from tierguard.guard.finding import Decision
+
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)
+
+
+class _Counts(Protocol):
+    def inc(self, amount: float = 1) -> None:
+        """Count."""
+
+
+class Metrics:
+    """The metrics of one webhook process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._reviews = Counter(
+            "tierguard_webhook_reviews_total",
+            "Admission reviews answered, by outcome and by the gravest kind of change.",
+            ("outcome", "change"),
+            registry=registry,
+        )
+        self._refusals = Counter(
+            "tierguard_webhook_refusals_total",
+            "Refused changes, by the rules that refused.",
+            ("rule",),
+            registry=registry,
+        )
+        self.malformed = Counter(
+            "tierguard_webhook_malformed_total", "Requests that were no admission review.", registry=registry
+        )
+        self.lookups = Counter(
+            "tierguard_webhook_lookups_total",
+            "Questions to the API server for what was not in memory, by result.",
+            ("result",),
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "tierguard_webhook_review_duration_seconds",
+            "Time from the decoded request to the encoded answer.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._bound: dict[tuple[str, str], _Counts] = {}
+
+    def count(self, decision: Decision) -> None:
+        """Count `decision`."""
+        key = (decision.outcome.value, decision.kinds[0].value)
+        bound = self._bound.get(key)
+        if bound is None:  # looking a label set up costs more than counting; there are a few dozen of them
+            bound = self._bound[key] = self._reviews.labels(*key)
+        bound.inc()
+        if not decision.allowed:
+            for rule in {finding.rule for finding in decision.findings}:
+                self._refusals.labels(rule).inc()
+
+
+class CacheCollector(Collector):
+    """Reports, when asked, how long each watched kind has not been heard of."""
+
+    def __init__(self, cache: ClusterCache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauge. A kind that was never listed has no sample."""
+        family = GaugeMetricFamily(
+            "tierguard_cache_seconds_since_sync",
+            "Seconds since the API server was last heard of, by watched kind.",
+            labels=("kind",),
+        )
+        for kind, seconds in self._cache.staleness().items():
+            if seconds is not None:
+                family.add_metric((kind,), seconds)
+        yield family

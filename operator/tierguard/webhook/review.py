@@ -1,0 +1,155 @@
+"""AdmissionReview (admission.k8s.io/v1) on the wire, and its translation into a `Change` and out of a `Decision`."""
+
+from typing import Any
+
+import msgspec
+
+from tierguard.api.kinds import KINDS
+from tierguard.api.model import GROUP
+from tierguard.guard import objects
+from tierguard.guard.change import Change, Operation
+from tierguard.guard.finding import Decision
+from tierguard.guard.objects import KubeObject
+from tierguard.guard.workload import KIND_OF_RESOURCE, WORKLOAD_KINDS
+
+REVIEW_VERSION = "admission.k8s.io/v1"
+
+
+class GroupVersionKind(msgspec.Struct, frozen=True, gc=False):
+    """What kind of object the request is about."""
+
+    group: str
+    version: str
+    kind: str
+
+
+class GroupVersionResource(msgspec.Struct, frozen=True, gc=False):
+    """Which collection the request goes to."""
+
+    group: str
+    version: str
+    resource: str
+
+
+class UserInfo(msgspec.Struct, frozen=True, gc=False):
+    """Who asks, as the API server authenticated it."""
+
+    username: str = ""
+
+
+class Request(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """The part of an AdmissionRequest that is read; unknown fields are skipped."""
+
+    uid: str
+    kind: GroupVersionKind
+    resource: GroupVersionResource
+    operation: Operation
+    user_info: UserInfo
+    name: str = ""
+    namespace: str = ""
+    sub_resource: str = ""
+    object: dict[str, Any] | None = None
+    old_object: dict[str, Any] | None = None
+    dry_run: bool | None = None
+
+
+class Review(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """An AdmissionReview with a request in it."""
+
+    api_version: str
+    kind: str
+    request: Request
+
+
+class Malformed(Exception):  # noqa: N818 - it is the client's error, not ours
+    """A request that is not one; the text says what is wrong with it, for the log and the caller."""
+
+
+_DECODER = msgspec.json.Decoder(Review)
+_ENCODER = msgspec.json.Encoder()
+
+_KNOWN = frozenset(
+    {(entry.group, entry.kind) for entry in WORKLOAD_KINDS.values()}
+    | {(GROUP, kind.kind) for kind in KINDS}
+    | {("policy", "PodDisruptionBudget"), ("", "Namespace"), ("autoscaling", "Scale")}
+)
+
+
+def decode(body: bytes) -> Request:
+    """The request in `body`. Raises Malformed for anything but a v1 AdmissionReview about a kind that we judge."""
+    try:
+        review = _DECODER.decode(body)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = f"not an AdmissionReview: {error}"
+        raise Malformed(message) from None
+    if review.kind != "AdmissionReview" or review.api_version != REVIEW_VERSION:
+        message = f"not an AdmissionReview of {REVIEW_VERSION}: {review.api_version} {review.kind}"
+        raise Malformed(message)
+    request = review.request
+    if (request.kind.group, request.kind.kind) not in _KNOWN:
+        message = f"unknown kind {request.kind.group}/{request.kind.kind}: this webhook does not judge it"
+        raise Malformed(message)
+    missing = {
+        Operation.CREATE: request.object is None,
+        Operation.UPDATE: request.object is None or request.old_object is None,
+        Operation.DELETE: request.old_object is None,
+    }
+    if missing[request.operation]:
+        message = f"{request.operation.value} without the object that it is about"
+        raise Malformed(message)
+    return request
+
+
+def change_of(request: Request, parent: KubeObject | None = None) -> Change:
+    """The change that `request` asks for. For `/scale` that is one of `parent`, the workload as it is stored."""
+    new = None if request.operation is Operation.DELETE else request.object
+    old = None if request.operation is Operation.CREATE else request.old_object
+    kind = request.kind.kind
+    if request.sub_resource == "scale" and parent is not None:
+        kind = str(parent["kind"])
+        old, new = _scaled(parent, old), _scaled(parent, new)
+    cluster_scoped = kind == "Namespace" or request.kind.group == GROUP
+    return Change(
+        operation=request.operation,
+        kind=kind,
+        namespace="" if cluster_scoped else request.namespace,
+        name=request.name or objects.name(new or old or {}) or _generated(new),
+        old=old,
+        new=new,
+        user=request.user_info.username,
+    )
+
+
+def parent_of(request: Request) -> str | None:
+    """The kind of the workload that a request to `/scale` is about; None for any other request."""
+    if request.sub_resource != "scale":
+        return None
+    entry = KIND_OF_RESOURCE.get(request.resource.resource)
+    if entry is None or entry.replicas is None:
+        message = f"unknown resource {request.resource.resource}/scale: this webhook does not judge it"
+        raise Malformed(message)
+    return entry.kind
+
+
+def _scaled(parent: KubeObject, scale: KubeObject | None) -> dict[str, Any]:
+    return {
+        **parent,
+        "spec": {**objects.mapping(parent, "spec"), "replicas": objects.mapping(scale, "spec").get("replicas", 0)},
+    }
+
+
+def _generated(new: KubeObject | None) -> str:
+    prefix = objects.mapping(new, "metadata").get("generateName")
+    return f"{prefix}…" if prefix else ""
+
+
+def encode(request: Request, decision: Decision, audit: dict[str, str]) -> bytes:
+    """The AdmissionReview that answers `request` with `decision`, which is not undecided."""
+    response: dict[str, Any] = {"uid": request.uid, "allowed": decision.allowed}
+    if not decision.allowed:
+        response["status"] = {"code": 403, "reason": "Forbidden", "message": decision.message}
+    if decision.warnings:
+        response["warnings"] = decision.warnings
+    if audit:
+        response["auditAnnotations"] = audit
+    return _ENCODER.encode({"apiVersion": REVIEW_VERSION, "kind": "AdmissionReview", "response": response})

@@ -1,0 +1,102 @@
+"""The webhook process: granian serves the application over TLS, a small plain-HTTP server answers probes and scrapes.
+
+Granian's WSGI mode was chosen by measurement (CPU a review, `make bench`): HTTP and TLS are handled outside Python, and the
+synchronous application is called with nothing in between.
+"""
+
+import ctypes
+import functools
+import logging
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server import Server
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+
+from tierguard import logs
+from tierguard.cluster.cache import ClusterCache
+from tierguard.cluster.client import Api
+from tierguard.cluster.health import StartResponse
+from tierguard.guard.state import AUTOSCALERS, CONTROLLERS, Identities
+from tierguard.webhook.app import Environment, Webhook
+
+log = logging.getLogger("tierguard.webhook")
+
+THREADS = 4
+"""Threads that answer reviews. Reviews are pure CPU under one interpreter lock, so more would only take turns; a few are
+there so that a rare look-up (at most a second) does not keep the others waiting."""
+BACKLOG = 1024
+"""Connections that may wait to be accepted, and requests that may be under way; further ones are not accepted."""
+DRAIN_SECONDS = 10
+"""How long requests that are under way may take after SIGTERM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the webhook process is started."""
+
+    address: str
+    port: int
+    health_address: str
+    health_port: int
+    certificates: Path
+    namespace: str
+    kubeconfig: Path | None = None
+    autoscalers: tuple[str, ...] = ()
+    controllers: tuple[str, ...] = ()
+    log_level: str = "INFO"
+
+
+def serve(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT. Raises FileNotFoundError when there is no certificate."""
+    certificate, key = options.certificates / "tls.crt", options.certificates / "tls.key"
+    for path in (certificate, key):
+        if not path.is_file():
+            message = f"{path} does not exist: the operator makes the certificate, the Secret must be mounted there"
+            raise FileNotFoundError(message)
+    server = Server(
+        "tierguard.webhook.server:load",
+        address=options.address,
+        port=options.port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        workers=1,
+        blocking_threads=THREADS,
+        backlog=BACKLOG,
+        backpressure=BACKLOG,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
+        ssl_cert=certificate,
+        ssl_key=key,
+        log_enabled=False,
+        workers_kill_timeout=DRAIN_SECONDS,
+        respawn_failed_workers=True,
+        process_name=None,
+    )
+    server.serve(target_loader=functools.partial(load, options), wrap_loader=False)
+
+
+def load(options: Options) -> Callable[[Environment, StartResponse], Iterable[bytes]]:
+    """Make the application in the worker process: connect, begin to watch, open the probes' port."""
+    _die_with_parent()
+    logs.setup(options.log_level)
+    api = Api.connect(options.kubeconfig)
+    identities = Identities(CONTROLLERS | set(options.controllers), AUTOSCALERS | set(options.autoscalers))
+    cache = ClusterCache(api, options.namespace, identities)
+    registry = CollectorRegistry()
+    for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR):
+        registry.register(collector)
+    webhook = Webhook(cache, api, registry)
+    cache.start()
+    webhook.health.serve(options.health_address, options.health_port)
+    log.info("webhook started", extra={"address": options.address, "port": options.port})
+    return webhook
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this worker when its supervisor is killed: an orphan would go on answering, unseen."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
