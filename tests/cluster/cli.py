@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.errors import ClusterError
+from tests.cluster.install import Tierguard
 from tests.cluster.ports import PORT_VARIABLE, parse_port
 from tests.cluster.processes import memory_bytes, termination_as_exit
 from tests.cluster.progress import Progress
@@ -67,10 +68,10 @@ def up(directory: Path) -> int:
                 raise ClusterError(message)
             print("The cluster is already running.", file=sys.stderr)
         else:
-            with Progress("Starting the cluster"), cluster.stopped_on_failure():
+            with Progress("Starting the cluster and tierguard"), cluster.stopped_on_failure():
                 cluster.start()
                 _link_programs(directory, binaries)
-                # What is to run on the cluster is started here, through cluster.processes: `down` stops all of those.
+                Tierguard(cluster).install()
     print(f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}")
     return 0
 

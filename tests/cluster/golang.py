@@ -145,7 +145,7 @@ def explain_failure(command: str, code: int, tail: Sequence[str]) -> str:
 
 def _follow(descriptor: int, tail: collections.deque[str], progress: Progress, deadline: float) -> None:
     """Read lines until the writer is gone; keep the last ones, count the packages that `go build -v` names."""
-    packages, pending, detail = 0, b"", "reading modules"
+    packages, pending, detail = 0, b"", "reading modules, linking"
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while time.monotonic() < deadline:

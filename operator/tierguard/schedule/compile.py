@@ -48,8 +48,8 @@ def _times(period: Period, field: str) -> tuple[int, int]:
     if period.from_ is None or period.to is None:
         return 0, DAY
     if period.from_ == "24:00":
-        msg = f"{field}.from"
-        raise ScheduleError(msg, "from cannot be 24:00; a day begins at 00:00")
+        where = f"{field}.from"
+        raise ScheduleError(where, "from cannot be 24:00; a day begins at 00:00")
     start, end = _seconds(period.from_), _seconds(period.to)
     return start, end if end > start else end + DAY
 
@@ -63,13 +63,13 @@ def _days(period: Period, field: str) -> Days:
     month_days = period.month_days
     if month_days is not None and 0 in month_days:
         problem = "monthDays count from 1, or from the month's end as -1, -2, …; 0 is no day"
-        msg = f"{field}.monthDays"
-        raise ScheduleError(msg, problem)
+        where = f"{field}.monthDays"
+        raise ScheduleError(where, problem)
     if period.dates is not None:
         if period.weekdays is not None or month_days is not None or period.months is not None:
             problem = "dates already name the days: leave out weekdays, monthDays and months"
-            msg = f"{field}.dates"
-            raise ScheduleError(msg, problem)
+            where = f"{field}.dates"
+            raise ScheduleError(where, problem)
         return _dates(period.dates, f"{field}.dates")
     weekdays = None if period.weekdays is None else frozenset(_WEEKDAYS[weekday] for weekday in period.weekdays)
     matches = on_calendar(weekdays, None if month_days is None else frozenset(month_days))
@@ -90,8 +90,8 @@ def _dates(written: list[str], field: str) -> ListedDays:
             found = date(year[0] if year else 2000, month, day)
         except ValueError as error:
             problem = f"{text!r} never occurs: the calendar has no such day"
-            msg = f"{field}[{index}]"
-            raise ScheduleError(msg, problem) from error
+            where = f"{field}[{index}]"
+            raise ScheduleError(where, problem) from error
         if year:
             once.append(found.toordinal())
         else:

@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tierguard.cluster.cache import ClusterCache
+from tierguard.guard import objects
 from tierguard.guard.finding import Decision
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)
@@ -63,14 +64,18 @@ class Metrics:
                 self._refusals.labels(rule).inc()
 
 
+MOST_RESOURCES = 500
+"""Resources of one kind that are reported by name: labels must stay few."""
+
+
 class CacheCollector(Collector):
-    """Reports, when asked, how long each watched kind has not been heard of."""
+    """Reports, when asked, what this replica knows: how fresh it is, and which generation of our resources it decides by."""
 
     def __init__(self, cache: ClusterCache) -> None:
         self._cache = cache
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauge. A kind that was never listed has no sample."""
+        """Yield the gauges. A kind that was never listed has no sample."""
         family = GaugeMetricFamily(
             "tierguard_cache_seconds_since_sync",
             "Seconds since the API server was last heard of, by watched kind.",
@@ -80,3 +85,12 @@ class CacheCollector(Collector):
             if seconds is not None:
                 family.add_metric((kind,), seconds)
         yield family
+        generations = GaugeMetricFamily(
+            "tierguard_webhook_resource_generation",
+            "metadata.generation of the freezes, windows and policies that this replica decides by.",
+            labels=("kind", "name"),
+        )
+        for kind, stored in self._cache.raw.items():
+            for name, resource in sorted(stored.items())[:MOST_RESOURCES]:
+                generations.add_metric((kind, name), float(objects.generation(resource)))
+        yield generations

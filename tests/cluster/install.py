@@ -1,0 +1,164 @@
+"""tierguard on the embedded control plane: the chart installed by Helm, and its two processes run on the host.
+
+KWOK's pods run nothing, so the operator and the webhooks of the chart's Deployments are started here, with the arguments that
+the chart rendered and as the ServiceAccounts that it made: RBAC is what it will be in a real cluster. What the kubelet and
+kube-proxy would do is done here too: the Secret with the certificate is written to files, and both webhooks listen on one
+port (SO_REUSEPORT), which the API server reaches by URL (chart value `webhook.url`), so that either may die.
+"""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
+from pathlib import Path
+
+import urllib3
+
+from tests.cluster.controlplane import ControlPlane
+from tests.cluster.errors import ClusterError
+from tests.cluster.ports import free_port
+from tests.cluster.processes import poll
+
+NAMESPACE = "tierguard-system"
+RELEASE = "tierguard"
+CHART = Path(__file__).resolve().parents[2] / "charts" / "tierguard"
+OPERATOR = "operator"
+WEBHOOKS = ("webhook-0", "webhook-1")
+READY_SECONDS = 60.0
+HELM_SECONDS = 120.0
+
+# What on the host differs from the pod.
+_REPLACED = ("--listen", "--health-listen", "--certificates")
+
+
+class Tierguard:
+    """tierguard, installed on a running `ControlPlane`."""
+
+    def __init__(self, cluster: ControlPlane) -> None:
+        self.cluster = cluster
+        self.certificates = cluster.directory / "tls"
+        self.health: dict[str, int] = {}
+        self.port = 0
+        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(2.0))
+
+    def install(self, values: Sequence[str] = ()) -> None:
+        """Install the chart and start the processes; when it returns, changes are being judged."""
+        self.port = free_port()
+        self.helm(
+            "install",
+            RELEASE,
+            str(CHART),
+            "--namespace",
+            NAMESPACE,
+            "--create-namespace",
+            "--set",
+            f"webhook.url=https://127.0.0.1:{self.port}",
+            *values,
+        )
+        self.start_operator()
+        self._mount_certificates()
+        for name in WEBHOOKS:
+            self.start_webhook(name)
+        for name in (OPERATOR, *WEBHOOKS):
+            self.wait_ready(name)
+        self.cluster.processes.wait(OPERATOR, "the webhook configuration is there", self.configured, READY_SECONDS)
+
+    def start_operator(self) -> None:
+        """Start the operator, as its ServiceAccount."""
+        self._start(OPERATOR, OPERATOR, "tierguard-operator")
+
+    def start_webhook(self, name: str) -> None:
+        """Start one of the webhooks, as its ServiceAccount."""
+        listen = (f"--listen=127.0.0.1:{self.port}", f"--certificates={self.certificates}")
+        self._start(name, "webhook", "tierguard-webhook", listen)
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until a process says that it is ready."""
+        self.cluster.processes.wait(name, "it is ready", lambda: self.ready(name), READY_SECONDS)
+
+    def ready(self, name: str) -> bool:
+        """Whether a process says that it is ready."""
+        return self.get(name, "/readyz")[0] == HTTPStatus.OK
+
+    def get(self, name: str, path: str) -> tuple[int, str]:
+        """What a process answers on its plain-HTTP port; status 0 when it does not."""
+        try:
+            answer = self._http.request("GET", f"http://127.0.0.1:{self.health[name]}{path}")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return 0, str(error)
+        return answer.status, answer.data.decode()
+
+    def configured(self) -> bool:
+        """Whether the API server has been told to ask."""
+        found = self.cluster.kubectl("get", "validatingwebhookconfigurations", RELEASE, check=False)
+        return found.returncode == 0
+
+    def helm(self, *arguments: str) -> str:
+        """Run Helm as the administrator. Raises ClusterError when it fails."""
+        home = self.cluster.directory / "helm"
+        command = [str(self.cluster.binaries / "helm"), *arguments, "--kubeconfig", str(self.cluster.kubeconfig)]
+        environment = {name: str(home) for name in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HOME")}
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=HELM_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            message = f"helm {arguments[0]} did not end within {HELM_SECONDS:.0f} s."
+            raise ClusterError(message) from None
+        if done.returncode != 0:
+            message = f"helm {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}"
+            raise ClusterError(message)
+        return done.stdout
+
+    def _start(self, name: str, component: str, account: str, more: Sequence[str] = ()) -> None:
+        self.health.setdefault(name, free_port())
+        kubeconfig = self.cluster.service_account(NAMESPACE, account)
+        command = [
+            sys.executable,
+            "-m",
+            "tierguard",
+            *self._arguments(component),
+            f"--kubeconfig={kubeconfig}",
+            f"--health-listen=127.0.0.1:{self.health[name]}",
+            *more,
+        ]
+        self.cluster.processes.start(name, command)
+
+    def _arguments(self, component: str) -> Iterator[str]:
+        """The arguments that the chart gives to a component's container, less what is different on the host."""
+        selector = f"app.kubernetes.io/component={component}"
+        found = json.loads(
+            self.cluster.kubectl("get", "deployments", "-n", NAMESPACE, "-l", selector, "-o", "json").stdout
+        )
+        (deployment,) = found["items"]
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        for argument in container["args"]:
+            if argument.partition("=")[0] not in _REPLACED:
+                yield argument.replace("$(POD_NAMESPACE)", NAMESPACE)
+
+    def _mount_certificates(self) -> None:
+        """Write the Secret to files, as a kubelet does, once the operator has made it."""
+        name = f"{RELEASE}-webhook-tls"
+        secret: dict[str, str] = {}
+
+        def made() -> bool:
+            found = self.cluster.kubectl("get", "secret", name, "-n", NAMESPACE, "-o", "json", check=False)
+            if found.returncode == 0:
+                secret.update(json.loads(found.stdout).get("data") or {})
+            return bool(secret)
+
+        self.cluster.processes.wait(OPERATOR, f"the Secret {name} is there", made, READY_SECONDS)
+        self.certificates.mkdir(mode=0o700, exist_ok=True)
+        for key, value in secret.items():
+            path = self.certificates / key
+            path.touch(mode=0o600)
+            path.write_bytes(base64.b64decode(value))
+
+
+def wait_until(what: str, condition: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
+    """Wait for `condition()` to be true. Raises ClusterError that says what did not happen."""
+    if not poll(condition, seconds):
+        message = f"Not true after {seconds:.0f} s: {what}."
+        raise ClusterError(message)
