@@ -12,8 +12,7 @@ ARG PIP_CERT
 ARG PIP_INDEX_URL
 ARG PIP_FIND_LINKS
 ARG PIP_DEFAULT_TIMEOUT
-ARG PIP_CACHE_DIR
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 
 # The tools, pip among them, live in an environment of their own. Hatchling and what it needs come from the
@@ -26,14 +25,14 @@ RUN python3 -m venv tools \
 
 COPY requirements.lock ./
 RUN python3 -m venv --without-pip /opt/tierguard \
- && tools/bin/pip --python /opt/tierguard/bin/python install --quiet \
+ && tools/bin/pip --python /opt/tierguard/bin/python install --quiet --no-compile \
       --require-hashes --no-deps --only-binary :all: -r requirements.lock
 
 COPY pyproject.toml README.md ./
 COPY operator operator
 # The bytecode is never checked against its source: nobody can change either, and layers may lose times.
 RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir dist . \
- && tools/bin/pip --python /opt/tierguard/bin/python install --quiet --no-deps --no-index dist/*.whl \
+ && tools/bin/pip --python /opt/tierguard/bin/python install --quiet --no-compile --no-deps --no-index dist/*.whl \
  && /opt/tierguard/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/tierguard/lib
 
 FROM ${BASE}

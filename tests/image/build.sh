@@ -16,8 +16,8 @@ user=65532:65532
 cache=$PWD/.cache/image
 subcommands=("" check)
 
-say() { printf '%s\n' "image: $*" >&2; }
-fail() { say "$*"; exit 1; }
+say() { printf '%s\n' "image: $*"; }
+fail() { say "$*" >&2; exit 1; }
 
 answers() {
   command -v "$1" >/dev/null || return 1
@@ -79,7 +79,7 @@ with_engine() {
 
 # --- buildah ---
 
-b() { buildah --root "$cache/storage" --runroot "$work/run" --storage-driver vfs "$@"; }
+b() { buildah --root "$cache/$driver" --runroot "$work/run" --storage-driver "$driver" "$@"; }
 
 require() {
   local missing=() tool
@@ -97,12 +97,13 @@ make_base() {
   container=$(b from scratch)
   root=$(b mount "$container")
   # From where this machine has its packages; else from debootstrap's own default.
+  # shellcheck disable=SC2016 # the dollars are apt's
   mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
     awk -v suite="$suite" '$1 == suite && $2 == "main" { print $3; exit }') || mirror=
   debootstrap --variant=minbase --components="$components" --include="$packages" \
     "$suite" "$root" ${mirror:+"$mirror"} >"$log" 2>&1 || { tail -n 20 "$log" >&2; fail "debootstrap failed; all it said: $log"; }
-  rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/dev/* \
-    "$root"/usr/share/{doc,man,locale,info}/* "$root"/etc/{resolv.conf,hostname}
+  rm -rf "${root:?}"/{var/cache/apt,var/lib/apt/lists,var/log,dev,usr/share/doc,usr/share/man,usr/share/locale,usr/share/info}/* \
+    "${root:?}"/etc/{resolv.conf,hostname}
   chroot "$root" python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "$suite has a Python older than 3.11. Build with docker or podman here."
   b config --env PATH=/usr/local/bin:/usr/bin:/bin "$container"
@@ -122,16 +123,23 @@ with_buildah() {
   mkdir -p "$cache"
   exec 9>"$cache/lock"
   flock --nonblock 9 || { say "another build is under way; waiting for it …"; flock 9; }
-  work=$(mktemp -d)
+  work=$(mktemp -d -p "$cache")
   trap clean_up EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
 
-  local components=main packages=python3,python3-venv,ca-certificates suite base
-  suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  local components=main packages=python3,python3-venv,ca-certificates distribution suite base
+  # shellcheck source=/dev/null
+  read -r distribution suite < <(. /etc/os-release && echo "${ID:-} ${VERSION_CODENAME:-}")
   [[ -n $suite ]] || fail "This is no Debian or Ubuntu for debootstrap to copy. Build with docker or podman here."
-  [[ $(. /etc/os-release && echo "$ID") != ubuntu ]] || components=main,universe
+  [[ $distribution != ubuntu ]] || components=main,universe
   base=localhost/tierguard-base:$suite-$(date +%G-%V)-$(declare -f make_base | cat - <(echo "$packages") | sha256sum | cut -c1-12)
+
+  # vfs copies whole images, and so goes everywhere; overlay does not, inside other containers above all.
+  mkdir -p "$work"/{lower,upper,overlay,merged}
+  driver=vfs
+  ! mount -t overlay -o "lowerdir=$work/lower,upperdir=$work/upper,workdir=$work/overlay" overlay "$work/merged" 2>/dev/null ||
+    { driver=overlay; umount "$work/merged"; }
 
   b rm --all >/dev/null 2>&1 || true # what a killed run left
   if b inspect --type image "$base" >/dev/null 2>&1; then
@@ -144,8 +152,8 @@ with_buildah() {
 
   # All that the build needs from this machine, in one folder and so at one mount point that every base has.
   local host=$cache/host certificates=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}
-  mkdir -p "$host/pip"
-  build_args+=(--build-arg "BASE=$base" --build-arg PIP_CACHE_DIR=/mnt/pip)
+  mkdir -p "$host"
+  build_args+=(--build-arg "BASE=$base")
   rm -f "$host/ca-certificates.crt"
   if [[ -f $certificates ]]; then
     cp -L "$certificates" "$host/ca-certificates.crt"
@@ -157,9 +165,9 @@ with_buildah() {
     build_args+=(--build-arg PIP_FIND_LINKS=/mnt/wheels)
   fi
 
-  say "building $image with $(buildah --version)"
+  say "building $image with $(buildah --version | cut -d' ' -f1-3) on $driver"
   local started=$SECONDS
-  b build --isolation chroot --network host --pull-never --volume "$host:/mnt" "${build_args[@]}" --tag "$image" . \
+  b build --isolation chroot --network host --pull-never --volume "$host:/mnt:ro" "${build_args[@]}" --tag "$image" . \
     >"$work/build.log" 2>&1 </dev/null || { cat "$work/build.log" >&2; fail "The build failed."; }
   say "built in $((SECONDS - started)) s"
 
@@ -167,6 +175,7 @@ with_buildah() {
   configured=$(b inspect --type image --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}}' "$image")
   [[ $configured == "$user [tierguard]" ]] || fail "User and entry point are $configured."
   entrypoint=tierguard
+  # HOME as the container runtimes set it for a user without a line in /etc/passwd.
   mapfile -t environment < <(b inspect --type image --format '{{range .OCIv1.Config.Env}}{{println .}}{{end}}' "$image" | sed '/^$/d')
 
   container=$(b from --pull-never "$image")
@@ -181,7 +190,7 @@ with_buildah() {
   done
   run() {
     unshare --fork --kill-child --net --ipc --uts --pid --mount-proc="$root/proc" \
-      setpriv --no-new-privs chroot --userspec="$user" --groups= "$root" /usr/bin/env -i "${environment[@]}" "$@"
+      setpriv --no-new-privs chroot --userspec="$user" --groups= "$root" /usr/bin/env -i HOME=/ "${environment[@]}" "$@"
   }
   check
 

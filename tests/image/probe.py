@@ -13,13 +13,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 IDENTITY = 65532
 BUILD_TOOLS = ("pip", "pip3", "uv", "gcc", "cc", "g++", "clang", "make", "ld", "cargo")
 # Everyone may write to the first two, so only a read-only file system keeps this user from it.
 READ_ONLY = ("/tmp", "/var/tmp")  # noqa: S108 - that they are there for everyone is the point
-CLOSED = ("/", "/etc", "/opt", sys.prefix, f"{sys.prefix}/bin", str(Path.home()))
+CLOSED = ("/", "/etc", "/opt", sys.prefix, f"{sys.prefix}/bin")
 
 
 def refused(folder: str) -> int:
@@ -49,43 +50,55 @@ def modules() -> list[str]:
     )
 
 
-def main() -> int:
-    faults: list[str] = []
-
+def identity() -> Iterator[str]:
     ids = {*os.getresuid(), *os.getresgid(), *os.getgroups()}
     if ids != {IDENTITY}:
-        faults.append(f"runs with the ids {sorted(ids)}, not only {IDENTITY}")
+        yield f"runs with the ids {sorted(ids)}, not only {IDENTITY}"
     try:
         getpass.getuser()
     except (KeyError, OSError) as error:
-        faults.append(f"the user has no name, and kopf needs one: {error}")
+        yield f"the user has no name, and kopf needs one: {error}"
 
+
+def root() -> Iterator[str]:
     for folder in READ_ONLY:
-        if (code := refused(folder)) != errno.EROFS:
-            faults.append(f"writing to {folder}: {os.strerror(code)}, not {os.strerror(errno.EROFS)}")
-    faults.extend(f"could write to {folder}" for folder in CLOSED if refused(folder) == 0)
+        code = refused(folder)
+        if code != errno.EROFS:
+            yield f"writing to {folder}: {os.strerror(code)}, not {os.strerror(errno.EROFS)}"
+    for folder in CLOSED:
+        if refused(folder) == 0:
+            yield f"could write to {folder}"
 
-    faults.extend(f"has {found}" for tool in BUILD_TOOLS if (found := shutil.which(tool)))
-    base = getattr(sys, "_base_executable", sys.executable)
-    for python in (sys.executable, base):
+
+def leftovers() -> Iterator[str]:
+    for tool in BUILD_TOOLS:
+        if found := shutil.which(tool):
+            yield f"has {found}"
+    for python in (sys.executable, getattr(sys, "_base_executable", sys.executable)):
         for module in ("pip", "ensurepip"):
             if subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0:
-                faults.append(f"{python} can import {module}")
+                yield f"{python} can import {module}"
 
-    needed = modules()
-    for module in ("tierguard", *needed):
-        imported = importlib.import_module(module)
-        source = imported.__file__ or ""
-        if source.endswith(".py") and not Path(importlib.util.cache_from_source(source)).is_file():
-            faults.append(f"{source} is not compiled")
 
+def bytecode() -> Iterator[str]:
+    for module in ("tierguard", *modules()):
+        source = importlib.import_module(module).__file__ or ""
+        compiled = Path(importlib.util.cache_from_source(source)) if source.endswith(".py") else None
+        # The flags in its head: 1 is "has a hash that nobody checks".
+        if compiled and not (compiled.is_file() and compiled.read_bytes()[4:8] == b"\1\0\0\0"):
+            yield f"{source} is not compiled, or not for good"
+
+
+def main() -> int:
+    faults = [*identity(), *root(), *leftovers(), *bytecode()]
     for fault in faults:
         print(f"FAULT: {fault}")
-    if not faults:
-        print(f"Python {sys.version.split()[0]}, uid and gid {IDENTITY} alone, as {getpass.getuser()!r}")
-        print(f"writing to {', '.join(READ_ONLY)}: {os.strerror(errno.EROFS)}; {', '.join(CLOSED)}: refused")
-        print(f"no pip, no ensurepip, no build tools; compiled and importable: tierguard, {', '.join(needed)}")
-    return 1 if faults else 0
+    if faults:
+        return 1
+    print(f"Python {sys.version.split()[0]}, uid and gid {IDENTITY} alone, as {getpass.getuser()!r}")
+    print(f"writing to {', '.join(READ_ONLY)}: {os.strerror(errno.EROFS)}; {', '.join(CLOSED)}: refused")
+    print(f"no pip, no ensurepip, no build tools; compiled and importable: tierguard, {', '.join(modules())}")
+    return 0
 
 
 sys.exit(main())

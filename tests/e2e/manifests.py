@@ -1,0 +1,110 @@
+"""Workloads and resources of the end-to-end tests, small and sound unless a test makes them otherwise."""
+
+import copy
+from typing import Any
+
+Document = dict[str, Any]
+
+IMAGE = "registry.example.com/payments/core"
+PINNED = f"{IMAGE}@sha256:{'a' * 64}"
+
+
+def deployment(namespace: str, name: str = "payment-core", *, tier: str | None = "1", **changes: Any) -> Document:
+    """A sound Deployment. `changes`: replicas, image, strategy."""
+    labels = {"app": name, **({"tierguard.io/tier": tier} if tier is not None else {})}
+    constraint = {
+        "topologyKey": "topology.kubernetes.io/zone",
+        "maxSkew": 1,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": name}},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {
+            "replicas": changes.get("replicas", 3),
+            "strategy": changes.get("strategy", {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 3}}),
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "topologySpreadConstraints": [constraint],
+                    "containers": [{"name": "app", "image": changes.get("image", f"{IMAGE}:1")}],
+                },
+            },
+        },
+    }
+
+
+def with_image(workload: Document, image: str) -> Document:
+    """The same workload with another image."""
+    changed = copy.deepcopy(workload)
+    changed["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    return changed
+
+
+def stateful_set(namespace: str, name: str = "ledger-db", tier: str = "0") -> Document:
+    """A sound StatefulSet without volumes."""
+    workload = deployment(namespace, name, tier=tier)
+    workload["kind"] = "StatefulSet"
+    workload["spec"]["serviceName"] = name
+    workload["spec"]["podManagementPolicy"] = "Parallel"
+    del workload["spec"]["strategy"]
+    return workload
+
+
+def budget(namespace: str, name: str = "own", app: str = "payment-core", **spec: Any) -> Document:
+    """A PodDisruptionBudget."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {**(spec or {"maxUnavailable": 1}), "selector": {"matchLabels": {"app": app}}},
+    }
+
+
+def freeze(name: str, **spec: Any) -> Document:
+    """A freeze that holds until 2099."""
+    return {
+        "apiVersion": "tierguard.io/v1alpha1",
+        "kind": "OperationalFreeze",
+        "metadata": {"name": name},
+        "spec": {
+            "reason": "11.11 promotion",
+            "changeTicket": "PAYOPS-9821",
+            "requestedBy": "sre-lead",
+            "approvedBy": ["payments-director"],
+            "expiresAt": "2099-01-01T00:00:00Z",
+            **spec,
+        },
+    }
+
+
+def window(name: str, *periods: Document, **spec: Any) -> Document:
+    """A change window in Bangkok."""
+    return {
+        "apiVersion": "tierguard.io/v1alpha1",
+        "kind": "ChangeWindow",
+        "metadata": {"name": name},
+        "spec": {
+            "requestedBy": "platform-team",
+            "schedule": {"timeZone": "Asia/Bangkok", "periods": list(periods)},
+            **spec,
+        },
+    }
+
+
+def policy(name: str, tier: int = 1, app: str = "payment-core", **rules: Any) -> Document:
+    """A policy for the workloads of one app."""
+    return {
+        "apiVersion": "tierguard.io/v1alpha1",
+        "kind": "PaymentTierPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "tier": tier,
+            "requestedBy": "platform-team",
+            "scope": {"workloadSelector": {"matchLabels": {"app": app}}},
+            "rules": rules,
+        },
+    }

@@ -1,0 +1,79 @@
+"""Budgets that the operator keeps, and drains that respect them."""
+
+from tests.e2e import manifests
+from tests.e2e.world import DANA, EmbeddedWorld, only_in
+
+MADE = "tierguard-deployment-payment-core"
+
+
+def maintained(namespace: str) -> manifests.Document:
+    rules = {"disruptionBudget": {"mode": "Maintain", "maxUnavailable": 1}}
+    return dict(only_in(namespace, manifests.policy(f"keep-{namespace[-20:]}", **rules)))
+
+
+def made(world: EmbeddedWorld, namespace: str) -> manifests.Document | None:
+    found = world.get("pdb", MADE, "-n", namespace)
+    return None if found is None else dict(found)
+
+
+def test_a_workload_without_a_budget_gets_one_that_it_owns(world: EmbeddedWorld, namespace: str) -> None:
+    assert world.apply(manifests.deployment(namespace), user=DANA).passed
+    with world.in_force(maintained(namespace)):
+        world.until("there is a budget", lambda: made(world, namespace) is not None)
+        found = made(world, namespace)
+    assert found is not None
+    uid = world.get("deployment", "payment-core", "-n", namespace)["metadata"]["uid"]
+    (owner,) = found["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Deployment", "payment-core", uid)
+    assert found["spec"]["maxUnavailable"] == 1
+    assert found["spec"]["selector"] == {"matchLabels": {"app": "payment-core"}}
+    assert found["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    world.until("it goes with the policy", lambda: made(world, namespace) is None)
+
+
+def test_it_yields_to_the_users_own_budget_and_comes_back(world: EmbeddedWorld, namespace: str) -> None:
+    assert world.apply(manifests.deployment(namespace), user=DANA).passed
+    with world.in_force(maintained(namespace)):
+        world.until("there is a budget", lambda: made(world, namespace) is not None)
+        answer = world.apply(manifests.budget(namespace), user=DANA)
+        assert answer.passed, answer.out
+        world.until("ours is gone", lambda: made(world, namespace) is None, 5)
+        # Deleting one's own is judged by what it leaves behind: with Maintain, another one of ours.
+        world.ok("delete", "pdb", "own", "-n", namespace, user=DANA)
+        world.until("ours is back", lambda: made(world, namespace) is not None, 5)
+
+
+def test_somebody_elses_change_to_our_budget_is_undone(world: EmbeddedWorld, namespace: str) -> None:
+    assert world.apply(manifests.deployment(namespace), user=DANA).passed
+    with world.in_force(maintained(namespace)):
+        world.until("there is a budget", lambda: made(world, namespace) is not None)
+        world.ok("patch", "pdb", MADE, "-n", namespace, "--type=merge", "-p", '{"spec":{"maxUnavailable":2}}')
+        world.until("it is as it was", lambda: (made(world, namespace) or {})["spec"]["maxUnavailable"] == 1)
+        world.ok("delete", "pdb", MADE, "-n", namespace)
+        world.until("it is there again", lambda: made(world, namespace) is not None)
+
+
+def test_a_drain_waits_for_the_budget(world: EmbeddedWorld, namespace: str) -> None:
+    # Nine pods on six nodes: on some node there are two.
+    assert world.apply(manifests.deployment(namespace, replicas=9), user=DANA).passed
+    world.rolled_out(namespace, "payment-core")
+    place = ("-n", namespace)
+    with world.in_force(maintained(namespace)):
+
+        def sees_the_pods() -> bool:
+            found = made(world, namespace)
+            return found is not None and found.get("status", {}).get("disruptionsAllowed") == 1
+
+        world.until("the budget sees the pods", sees_the_pods)
+        nodes = world.ok("get", "pods", *place, "-o", "jsonpath={.items[*].spec.nodeName}").split()
+        node = max(sorted(set(nodes)), key=nodes.count)
+        assert nodes.count(node) > 1
+        try:
+            selector = "--pod-selector=app=payment-core"
+            answer = world.kubectl("drain", node, "--ignore-daemonsets", "--timeout=90s", selector)
+        finally:
+            world.ok("uncordon", node)
+        assert answer.passed, answer.out
+        assert "would violate the pod's disruption budget" in answer.out
+        world.rolled_out(namespace, "payment-core")
+    assert node not in world.ok("get", "pods", *place, "-o", "jsonpath={.items[*].spec.nodeName}").split()

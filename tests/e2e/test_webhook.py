@@ -1,0 +1,191 @@
+"""The webhook as a server: hostile input, dead replicas, what it logs and counts."""
+
+import copy
+import json
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.install import WEBHOOKS
+from tests.e2e import manifests
+from tests.e2e.world import DANA, EmbeddedWorld, only_in
+
+JSON = "application/json"
+
+
+def review(**changes: Any) -> dict[str, Any]:
+    workload = manifests.deployment("nowhere", tier="4")
+    request = {
+        "uid": "u-1",
+        "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+        "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+        "name": "payment-core",
+        "namespace": "default",
+        "operation": "CREATE",
+        "userInfo": {"username": DANA},
+        "object": workload,
+    }
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {**request, **changes}}
+
+
+def post(world: EmbeddedWorld, body: bytes, content_type: str = JSON, method: str = "POST") -> tuple[int, str]:
+    tierguard = world.tierguard
+    context = ssl.create_default_context(cafile=str(tierguard.certificates / "ca.crt"))
+    request = urllib.request.Request(  # noqa: S310 - always https
+        f"https://127.0.0.1:{tierguard.port}/validate",
+        data=body,
+        method=method,
+        headers={"Content-Type": content_type},
+    )
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=10) as answer:  # noqa: S310 - always https
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+WHOLE = encoded(review())
+HOSTILE = {
+    "nothing": (b"", JSON, 400),
+    "no JSON": (b"\x00\xff\xfe not json", JSON, 400),
+    "truncated": (WHOLE[: len(WHOLE) // 2], JSON, 400),
+    "a list": (b"[]", JSON, 400),
+    "another version": (encoded({**review(), "apiVersion": "admission.k8s.io/v1beta1"}), JSON, 400),
+    "another kind": (encoded({**review(), "kind": "ConversionReview"}), JSON, 400),
+    "no request": (encoded({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}), JSON, 400),
+    "an unknown kind": (encoded(review(kind={"group": "x", "version": "v1", "kind": "Widget"})), JSON, 400),
+    "an unknown operation": (encoded(review(operation="CONNECT")), JSON, 400),
+    "an update without the old object": (encoded(review(operation="UPDATE")), JSON, 400),
+    "a create without an object": (encoded(review(object=None)), JSON, 400),
+    "an object that is a string": (encoded(review(object="x")), JSON, 400),
+    "a user that is a number": (encoded(review(userInfo={"username": 7})), JSON, 400),
+    "nested too deeply": (b'{"a":' * 100_000, JSON, 400),
+    "a broken surrogate": (b'{"apiVersion":"\\ud800"}', JSON, 400),
+    "another content type": (WHOLE, "text/plain", 415),
+    "oversized": (b" " * (8 * 1024 * 1024 + 1), JSON, 413),
+}
+
+
+@pytest.mark.parametrize(("body", "content_type", "code"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_is_no_review_gets_a_4xx_and_one_log_line(
+    world: EmbeddedWorld, body: bytes, content_type: str, code: int
+) -> None:
+    before = log_lines(world)
+
+    found, text = post(world, body, content_type)
+
+    assert found == code, text
+    assert '"allowed"' not in text
+    new = log_lines(world)[len(before) :]
+    assert len([line for line in new if "refused a request" in line]) == 1
+    assert post(world, WHOLE)[0] == 200
+
+
+def test_only_posts_are_reviews(world: EmbeddedWorld) -> None:
+    assert post(world, WHOLE, method="PUT")[0] == 405
+
+
+def log_lines(world: EmbeddedWorld) -> list[str]:
+    logs = [world.cluster.processes.log(name) for name in WEBHOOKS]
+    return [line for log in logs if Path(log).exists() for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_review_of_a_namespace_that_nobody_knows_is_not_decided(world: EmbeddedWorld) -> None:
+    body = review(namespace="never-made")
+    body["request"]["object"] = manifests.deployment("never-made")
+
+    code, text = post(world, encoded(body))
+
+    assert code == 503
+    assert "cannot decide" in text
+
+
+def test_a_refusal_is_logged_counted_and_kept_in_the_audit_log(world: EmbeddedWorld, namespace: str) -> None:
+    workload = manifests.deployment(namespace)
+    assert world.apply(workload, user=DANA).passed
+    name = f"audited-{namespace[-6:]}"
+    freeze = only_in(namespace, manifests.freeze(name, reason="line one\nline two \x1b[31mred"))
+    with world.in_force(freeze):
+        answer = world.apply(manifests.with_image(workload, "other:2"), user=DANA)
+    assert "line one line two [31mred" in answer.out
+
+    lines = [json.loads(line) for line in log_lines(world) if f'"{namespace}/' in line or f" {namespace}/" in line]
+    (denied,) = [line["decision"] for line in lines if line.get("decision", {}).get("outcome") == "Denied"]
+    assert denied["user"] == DANA
+    assert denied["change"] == "Rollout"
+    assert denied["findings"] == "freeze/ActiveFreeze"
+    metrics = "".join(world.tierguard.get(webhook, "/metrics")[1] for webhook in WEBHOOKS)
+    assert 'tierguard_webhook_reviews_total{change="Rollout",outcome="Denied"}' in metrics
+    assert 'tierguard_webhook_refusals_total{rule="freeze"}' in metrics
+
+    def audited() -> bool:
+        text = world.cluster.audit_log.read_text(encoding="utf-8")
+        return any(namespace in line and "guarded.tierguard.io/outcome" in line for line in text.splitlines())
+
+    world.until("the audit log has it", audited)
+
+
+def test_one_dead_webhook_of_two_is_not_noticed_and_two_stop_only_what_is_guarded(
+    world: EmbeddedWorld, namespace: str
+) -> None:
+    workload = manifests.deployment(namespace)
+    assert world.apply(workload, user=DANA).passed
+    other = manifests.deployment(namespace, "dashboard", tier="3")
+    processes = world.cluster.processes
+    try:
+        processes.stop(WEBHOOKS[0], seconds=0.1)
+        changed = copy.deepcopy(workload)
+        changed["spec"]["replicas"] = 4
+        # A connection that was kept alive to the dead one may fail once.
+        world.until("the other one answers", lambda: world.apply(changed, user=DANA).passed)
+        processes.stop(WEBHOOKS[1], seconds=0.1)
+        assert world.apply(other, user=DANA).passed
+        world.ok("scale", "deployment/payment-core", "--replicas=5", "-n", namespace, user=DANA)
+        answer = world.apply(manifests.with_image(changed, "other:2"), user=DANA)
+        assert not answer.passed
+        assert "failed calling webhook" in answer.out
+    finally:
+        for name in WEBHOOKS:
+            if not processes.alive(name):
+                world.tierguard.start_webhook(name)
+        for name in WEBHOOKS:
+            world.tierguard.wait_ready(name)
+
+
+def test_the_operator_comes_back_to_a_changed_world(world: EmbeddedWorld, namespace: str) -> None:
+    processes = world.cluster.processes
+    name = f"meanwhile-{namespace[-6:]}"
+    try:
+        processes.stop("operator", seconds=0.1)
+        assert world.apply(manifests.deployment(namespace), user=DANA).passed
+        policy = only_in(namespace, manifests.policy(name, disruptionBudget={"mode": "Maintain"}))
+        with world.in_force(policy):
+            world.tierguard.start_operator()
+            world.tierguard.wait_ready("operator")
+            made = ("tierguard-deployment-payment-core", "-n", namespace)
+            world.until("there is a budget", lambda: world.get("pdb", *made) is not None)
+            status = world.get("ptp", name)["status"]
+            assert status["guardedWorkloads"] == 1
+    finally:
+        if not processes.alive("operator"):
+            world.tierguard.start_operator()
+        world.tierguard.wait_ready("operator")
+
+
+def test_somebody_elses_change_to_the_webhook_configuration_is_undone(world: EmbeddedWorld) -> None:
+    def policies() -> list[str]:
+        found = world.get("validatingwebhookconfigurations", "tierguard")
+        return [webhook["failurePolicy"] for webhook in found["webhooks"]]
+
+    assert policies() == ["Fail", "Ignore", "Fail"]
+    patch = json.dumps([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}])
+    world.ok("patch", "validatingwebhookconfigurations", "tierguard", "--type=json", "-p", patch)
+    world.until("it is as it was", lambda: policies() == ["Fail", "Ignore", "Fail"], 90)

@@ -1,0 +1,166 @@
+"""What the end-to-end tests see of a cluster, whichever it is."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import yaml
+
+from tests.cluster.controlplane import ControlPlane
+from tests.cluster.install import WEBHOOKS, Tierguard
+from tests.cluster.processes import poll
+from tierguard.api.kinds import KINDS
+
+DANA = "dana@payments.example"
+"""A developer: admin of the test's namespace, nothing else."""
+# Deleting what a test leaves behind is what the namespace controller does: it is not asked.
+CLEANER = ("--as=system:serviceaccount:kube-system:generic-garbage-collector", "--as-group=system:masters")
+SECONDS = 30.0
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What kubectl said."""
+
+    code: int
+    out: str
+
+    @property
+    def passed(self) -> bool:
+        return self.code == 0
+
+
+class World(Protocol):
+    """A cluster with tierguard on it."""
+
+    def kubectl(self, *arguments: str, user: str | None = None, stdin: str | None = None) -> Answer:
+        """Run kubectl as `user`, or as the administrator."""
+        ...
+
+    def generations(self) -> Iterator[Mapping[tuple[str, str], int]]:
+        """For each webhook replica: the generation of our resources that it decides by, by kind and name."""
+        ...
+
+    def create_namespace(self, name: str) -> None: ...
+
+    def remove_namespace(self, name: str) -> None: ...
+
+
+class WorldBase:
+    """What does not depend on the kind of cluster."""
+
+    def kubectl(self, *arguments: str, user: str | None = None, stdin: str | None = None) -> Answer:
+        raise NotImplementedError
+
+    def generations(self) -> Iterator[Mapping[tuple[str, str], int]]:
+        raise NotImplementedError
+
+    def ok(self, *arguments: str, user: str | None = None, stdin: str | None = None) -> str:
+        """Run kubectl, which must succeed; returns what it printed."""
+        answer = self.kubectl(*arguments, user=user, stdin=stdin)
+        assert answer.passed, f"kubectl {' '.join(arguments)}: {answer.out}"
+        return answer.out
+
+    def get(self, *arguments: str) -> Any:
+        """An object, or None when there is none."""
+        answer = self.kubectl("get", *arguments, "-o", "json")
+        if not answer.passed:
+            assert "NotFound" in answer.out or "not found" in answer.out, answer.out
+            return None
+        return json.loads(answer.out)
+
+    def apply(self, *documents: Document, user: str | None = None, verb: str = "apply", options: tuple[str, ...] = ()) -> Answer:
+        """Apply (or create, or replace) documents."""
+        text = yaml.safe_dump_all(documents)
+        return self.kubectl(verb, *options, "-f", "-", user=user, stdin=text)
+
+    def until(self, what: str, holds: Callable[[], bool], seconds: float = SECONDS) -> None:
+        """Wait for something to become true."""
+        assert poll(holds, seconds), f"not true after {seconds:.0f} s: {what}"
+
+    def create_namespace(self, name: str) -> None:
+        self.ok("create", "namespace", name)
+        self.ok("create", "rolebinding", "dana", "-n", name, "--clusterrole=admin", f"--user={DANA}")
+
+    def remove_namespace(self, name: str) -> None:
+        self.ok("delete", "namespace", name, "--wait=false", *CLEANER)
+
+    @contextmanager
+    def in_force(self, *resources: Document) -> Iterator[None]:
+        """Have freezes, windows and policies in force, known to every webhook, for the length of a block."""
+        names = [(str(r["kind"]), str(r["metadata"]["name"])) for r in resources]
+        if resources:
+            answer = self.apply(*resources, verb="create")
+            assert answer.passed, answer.out
+        try:
+            self.until("every webhook knows the resources", lambda: all(set(names) <= set(g) for g in self.generations()))
+            yield
+        finally:
+            self.withdraw(names)
+
+    def withdraw(self, names: list[tuple[str, str]]) -> None:
+        """Delete resources, whatever they are, and wait until every webhook has forgotten them."""
+        for kind, name in names:
+            self.ok("delete", kind.lower(), name, "--ignore-not-found", *CLEANER)
+        self.until(
+            "every webhook has forgotten the resources",
+            lambda: not any(set(names) & set(g) for g in self.generations()),
+        )
+
+    def rolled_out(self, namespace: str, name: str) -> None:
+        """Wait until a Deployment has rolled out."""
+        self.ok("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=60s")
+
+    def recorded(self, namespace: str, name: str, templates: int) -> None:
+        """Wait until the rollback record of a Deployment has that many templates."""
+        uid = self.get("deployment", name, "-n", namespace)["metadata"]["uid"]
+
+        def holds() -> bool:
+            found = self.get("configmap", f"rollback-{uid}", "-n", "tierguard-system")
+            return found is not None and len(found.get("data") or {}) >= templates
+
+        self.until(f"{templates} templates of {name} are on record", holds)
+
+
+class EmbeddedWorld(WorldBase):
+    """tierguard on the embedded control plane; people are real users with client certificates."""
+
+    def __init__(self, cluster: ControlPlane, tierguard: Tierguard) -> None:
+        self.cluster = cluster
+        self.tierguard = tierguard
+
+    def kubectl(self, *arguments: str, user: str | None = None, stdin: str | None = None) -> Answer:
+        kubeconfig = None if user is None else self.cluster.user(user)
+        done = self.cluster.kubectl(*arguments, kubeconfig=kubeconfig, input=stdin, check=False, seconds=120)
+        return Answer(done.returncode, done.stdout + done.stderr)
+
+    def generations(self) -> Iterator[Mapping[tuple[str, str], int]]:
+        for name in WEBHOOKS:
+            yield parse_generations(self.tierguard.get(name, "/metrics")[1])
+
+
+def parse_generations(metrics: str) -> Mapping[tuple[str, str], int]:
+    """`tierguard_webhook_resource_generation` out of a scrape."""
+    found = {}
+    for line in metrics.splitlines():
+        if line.startswith("tierguard_webhook_resource_generation{"):
+            labels, _, value = line.partition("{")[2].rpartition("} ")
+            fields = dict(part.split("=", 1) for part in labels.split(","))
+            found[(fields["kind"].strip('"'), fields["name"].strip('"'))] = int(float(value))
+    return found
+
+
+def only_in(namespace: str, resource: Document) -> Document:
+    """A freeze, window or policy, narrowed to one namespace."""
+    spec = resource["spec"]
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    return {**resource, "spec": {**spec, "scope": {**spec.get("scope", {}), "namespaceSelector": selector}}}
+
+
+OUR_KINDS = frozenset(kind.kind for kind in KINDS)
+
+
