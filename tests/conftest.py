@@ -42,9 +42,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
         yield from kind_world(request)
         return
-    cluster = ControlPlane(
-        tmp_path_factory.mktemp("cluster", numbered=True), request.getfixturevalue("binaries")
-    )
+    cluster = ControlPlane(tmp_path_factory.mktemp("cluster", numbered=True), request.getfixturevalue("binaries"))
     with cluster:
         tierguard = Tierguard(cluster)
         tierguard.install()

@@ -65,7 +65,9 @@ def answer(connection: ssl.SSLSocket) -> bytes:
     while b"\r\n\r\n" not in data:
         data += connection.recv(65536)
     head, _, body = data.partition(b"\r\n\r\n")
-    length = int(next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")).split(b":")[1])
+    length = int(
+        next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")).split(b":")[1]
+    )
     while len(body) < length:
         body += connection.recv(65536)
     if not head.startswith(b"HTTP/1.1 200"):
@@ -153,7 +155,15 @@ def measure(tierguard: Tierguard, payload: bytes) -> None:
         for round_ in range(ROUNDS + 1):
             pids = family(pid)
             spent = cpu_seconds(pids)
-            script = [sys.executable, "-m", "tests.bench.load", str(tierguard.port), authority, str(connections), str(REVIEWS)]
+            script = [
+                sys.executable,
+                "-m",
+                "tests.bench.load",
+                str(tierguard.port),
+                authority,
+                str(connections),
+                str(REVIEWS),
+            ]
             done = subprocess.run(script, input=payload, stdout=subprocess.PIPE, check=True, timeout=120)
             result = json.loads(done.stdout)
             if round_:  # the first one warms up

@@ -115,6 +115,8 @@ def _read() -> Iterator[Case]:
     for path in sorted(ROOT.rglob("*.yaml")):
         place = path.relative_to(ROOT).parts
         if len(place) != 3 or place[0] not in RULE_IDS or place[1] not in VERDICTS:
-            message = f"tests/cases/{path.relative_to(ROOT)}: a case is <rule>/pass/<name>.yaml or <rule>/fail/<name>.yaml"
+            message = (
+                f"tests/cases/{path.relative_to(ROOT)}: a case is <rule>/pass/<name>.yaml or <rule>/fail/<name>.yaml"
+            )
             raise ValueError(message)
         yield Case(path, yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -20,7 +20,7 @@ PLATFORM = HERE / "platform"
 NAMESPACE = ("-n", "payments")
 CORE = "deployment/payment-core"
 IMAGE = "registry.example.com/payments/payment-core"
-FREEZE_SECONDS = 35
+FREEZE_SECONDS = 25
 DEVELOPER = "dana@payments.example"
 
 
@@ -85,19 +85,30 @@ def _policy(stage: Stage) -> None:
 
     stage.step("A deploy that gives up pods during the rollout is refused")
     patch = '{"spec":{"strategy":{"rollingUpdate":{"maxUnavailable":1}}}}'
-    stage.refused("patch", CORE, *NAMESPACE, "-p", patch, saying=["rule rollout", "take 1 of 9 pods", "maxUnavailable: 0"])
+    stage.refused(
+        "patch", CORE, *NAMESPACE, "-p", patch, saying=["rule rollout", "take 1 of 9 pods", "maxUnavailable: 0"]
+    )
 
     stage.step("Nobody wrote a budget for payment-core, so there is one; webhook-ingestion keeps its own")
     stage.passes("get", "pdb", *NAMESPACE, shows="tierguard-deployment-payment-core")
 
 
 def _drain(stage: Stage) -> None:
-    stage.step("A node drain respects the budget: with two pods on the node, the second one waits for the first")
+    stage.step("A node with two of its pods is drained: the budget lets one go at a time")
     pods = stage.value(
-        "get", "pods", *NAMESPACE, "-l", "app.kubernetes.io/name=payment-core", "-o", "jsonpath={.items[*].spec.nodeName}"
+        "get",
+        "pods",
+        *NAMESPACE,
+        "-l",
+        "app.kubernetes.io/name=payment-core",
+        "-o",
+        "jsonpath={.items[*].spec.nodeName}",
     ).split()
     node = max(sorted(set(pods)), key=pods.count)
-    stage.passes("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=90s", admin=True, shows="drained")
+    with stage.fewest(CORE, *NAMESPACE) as fewest:
+        drain = ("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=90s")
+        stage.passes(*drain, admin=True, shows="drained")
+    stage.expect(f"payment-core never had fewer than {min(fewest)} of its 9 pods ready", holds=min(fewest) >= 8)  # noqa: PLR2004
     stage.passes("uncordon", node, admin=True)
     ready = lambda: stage.value("get", CORE, *NAMESPACE, "-o", "jsonpath={.status.availableReplicas}") == "9"  # noqa: E731
     stage.until("all pods of payment-core are back", ready)
@@ -109,7 +120,9 @@ def _release(stage: Stage) -> None:
     stage.passes("set", "image", CORE, f"payment-core={IMAGE}:1.42.0", *NAMESPACE, shows="image updated")
     stage.passes("rollout", "status", CORE, *NAMESPACE, shows="successfully rolled out", quiet=True)
     records = lambda: stage.value("get", "configmaps", "-n", "tierguard-system", "-o", "jsonpath={.items[*].data}")  # noqa: E731
-    stage.until("both revisions are on record as good", lambda: any(part.count(":") >= 6 for part in records().split("} ")))  # noqa: PLR2004
+    stage.until(
+        "both revisions are on record as good", lambda: any(part.count(":") >= 6 for part in records().split("} "))
+    )  # noqa: PLR2004
 
 
 def _freeze(stage: Stage) -> datetime:
@@ -137,13 +150,21 @@ def _frozen(stage: Stage) -> None:
     stage.step("So is deleting the ledger's database, scaling it to zero, and calling it something else")
     stage.refused("delete", "statefulset/ledger-db", *NAMESPACE, saying=["frozen by"])
     stage.refused("scale", "statefulset/ledger-db", "--replicas=0", *NAMESPACE, saying=["ScaleToZero"])
-    stage.refused("label", "statefulset/ledger-db", "tierguard.io/tier=4", "--overwrite", *NAMESPACE, saying=["Declassify"])
+    stage.refused(
+        "label", "statefulset/ledger-db", "tierguard.io/tier=4", "--overwrite", *NAMESPACE, saying=["Declassify"]
+    )
 
     stage.step("Rolling back to the last good revision passes")
     stage.passes("rollout", "undo", CORE, *NAMESPACE, shows="rolled back")
     stage.step("A GitOps sync that changes nothing passes")
     stage.passes(
-        "apply", "--server-side", "--force-conflicts", "--field-manager=gitops", "-f", str(PLATFORM), shows="payment-core"
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=gitops",
+        "-f",
+        str(PLATFORM),
+        shows="payment-core",
     )
     stage.step("Adding capacity passes")
     stage.passes("scale", CORE, "--replicas=12", *NAMESPACE, shows="scaled")

@@ -4,7 +4,9 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -58,6 +60,25 @@ class Stage:
             message = f"Step {self._number}: this should be true, and is not: {what}."
             raise StepFailedError(message)
         self._console.print(Text(f"  ✔ {what}", style="green"))
+
+    @contextmanager
+    def fewest(self, *workload: str) -> Iterator[list[int]]:
+        """While the block runs, watch how many pods of a workload are ready; the list has all counts seen."""
+        seen: list[int] = []
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.is_set():
+                ready = self.value("get", *workload, "-o", "jsonpath={.status.readyReplicas}")
+                seen.append(int(ready or 0))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield seen
+        finally:
+            done.set()
+            watcher.join()
 
     def note(self, says: str) -> None:
         """Say something in between."""

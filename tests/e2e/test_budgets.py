@@ -16,6 +16,12 @@ def made(world: EmbeddedWorld, namespace: str) -> manifests.Document | None:
     return None if found is None else dict(found)
 
 
+def allowed(world: EmbeddedWorld, namespace: str) -> int | None:
+    found = made(world, namespace) or {}
+    count = found.get("status", {}).get("disruptionsAllowed")
+    return int(count) if count is not None else None
+
+
 def test_a_workload_without_a_budget_gets_one_that_it_owns(world: EmbeddedWorld, namespace: str) -> None:
     assert world.apply(manifests.deployment(namespace), user=DANA).passed
     with world.in_force(maintained(namespace)):
@@ -59,21 +65,26 @@ def test_a_drain_waits_for_the_budget(world: EmbeddedWorld, namespace: str) -> N
     world.rolled_out(namespace, "payment-core")
     place = ("-n", namespace)
     with world.in_force(maintained(namespace)):
-
-        def sees_the_pods() -> bool:
-            found = made(world, namespace)
-            return found is not None and found.get("status", {}).get("disruptionsAllowed") == 1
-
-        world.until("the budget sees the pods", sees_the_pods)
+        world.until("the budget sees the pods", lambda: allowed(world, namespace) == 1)
         nodes = world.ok("get", "pods", *place, "-o", "jsonpath={.items[*].spec.nodeName}").split()
         node = max(sorted(set(nodes)), key=nodes.count)
         assert nodes.count(node) > 1
+        elsewhere = next(n for n in nodes if n != node)
+        field = f"--field-selector=spec.nodeName={elsewhere}"
+        sick = world.ok("get", "pods", *place, "-l", "app=payment-core", field, "-o", "name").split()[0]
+        drain = ("drain", node, "--ignore-daemonsets", "--pod-selector=app=payment-core")
         try:
-            selector = "--pod-selector=app=payment-core"
-            answer = world.kubectl("drain", node, "--ignore-daemonsets", "--timeout=90s", selector)
+            # With a pod that is not ready elsewhere, the budget is used up: not one may go.
+            world.ok("annotate", sick, "tierguard.io/test-never-ready=true", *place)
+            world.until("the budget is used up", lambda: allowed(world, namespace) == 0)
+            refused = world.kubectl(*drain, "--timeout=2s")
+            world.ok("annotate", sick, "tierguard.io/test-never-ready-", *place)
+            world.until("the budget lets one go", lambda: allowed(world, namespace) == 1)
+            answer = world.kubectl(*drain, "--timeout=90s")
         finally:
             world.ok("uncordon", node)
+        assert not refused.passed
+        assert "would violate the pod's disruption budget" in refused.out
         assert answer.passed, answer.out
-        assert "would violate the pod's disruption budget" in answer.out
         world.rolled_out(namespace, "payment-core")
     assert node not in world.ok("get", "pods", *place, "-o", "jsonpath={.items[*].spec.nodeName}").split()

@@ -46,7 +46,14 @@ def test_the_webhook_decides_as_the_case_says(world: EmbeddedWorld, namespace: s
         plain.append(old)
     # What is there came before anybody guarded it; even labels that would be refused today.
     for document in plain:
-        answer = world.kubectl("create", "-f", "-", "--as=system:kube-controller-manager", "--as-group=system:masters", stdin=_text(document))
+        answer = world.kubectl(
+            "create",
+            "-f",
+            "-",
+            "--as=system:kube-controller-manager",
+            "--as-group=system:masters",
+            stdin=_text(document),
+        )
         assert answer.passed, answer.out
 
     with world.in_force(*resources):
@@ -59,7 +66,11 @@ def test_the_webhook_decides_as_the_case_says(world: EmbeddedWorld, namespace: s
 
         world.until(f"the verdict is {case.path.parent.name}: {answers[-1:]}", as_expected, 10)
     if "message" in case.expected:
-        expected = case.expected["message"].replace(f"{NAMESPACE}/", f"{namespace}/").replace(f"-n {NAMESPACE} ", f"-n {namespace} ")
+        expected = (
+            case.expected["message"]
+            .replace(f"{NAMESPACE}/", f"{namespace}/")
+            .replace(f"-n {NAMESPACE} ", f"-n {namespace} ")
+        )
         for document in case.given() if not ours else [case.sides()[0] or case.sides()[1] or {}]:
             if document.get("kind") in OUR_KINDS:
                 name = document["metadata"]["name"]

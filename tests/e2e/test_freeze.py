@@ -102,7 +102,9 @@ def test_an_autoscaler_scales_both_ways_during_a_freeze(world: EmbeddedWorld, na
     deployed(world, namespace)
     with world.in_force(frozen(namespace, allow=[])):
         for replicas in (7, 4):
-            world.ok("scale", CORE, f"--replicas={replicas}", "-n", namespace, f"--as={HPA}", "--as-group=system:masters")
+            world.ok(
+                "scale", CORE, f"--replicas={replicas}", "-n", namespace, f"--as={HPA}", "--as-group=system:masters"
+            )
         person = world.kubectl("scale", CORE, "--replicas=8", "-n", namespace, user=DANA)
 
     assert not person.passed
@@ -219,7 +221,9 @@ def test_writing_a_guarded_workloads_replica_set_or_pod_is_a_change(world: Embed
             world.kubectl("set", "image", pod, "app=other:2", *place, user=DANA),
             world.kubectl("set", "image", replica_set, "app=other:2", *place, user=DANA),
             world.kubectl("delete", replica_set, *place, user=DANA),
-            world.kubectl("run", "by-hand", "--image=x", "--labels=app=payment-core,tierguard.io/tier=1", *place, user=DANA),
+            world.kubectl(
+                "run", "by-hand", "--image=x", "--labels=app=payment-core,tierguard.io/tier=1", *place, user=DANA
+            ),
         ]
     for answer in answers:
         assert not answer.passed

@@ -32,7 +32,10 @@ MALFORMED = {
         manifests.freeze("bad", startsAt="2099-06-01T00:00:00Z"),
         ["spec.expiresAt", "expiresAt must be after startsAt"],
     ),
-    "neither end nor schedule": (scheduled() | {"spec": {"reason": "x", "requestedBy": "y"}}, ["expiresAt", "schedule"]),
+    "neither end nor schedule": (
+        scheduled() | {"spec": {"reason": "x", "requestedBy": "y"}},
+        ["expiresAt", "schedule"],
+    ),
     "both end and schedule": (manifests.freeze("bad", schedule=BANGKOK), ["expiresAt", "schedule"]),
     "an empty list of periods": (scheduled(periods=[]), ["spec.schedule.periods"]),
     "an empty period": (scheduled(periods=[{}]), ["spec.schedule.periods[0]"]),
@@ -95,7 +98,9 @@ def test_a_freeze_that_begins_and_ends_says_so_once(world: EmbeddedWorld, namesp
 
     def reasons() -> list[str]:
         path = "jsonpath={.items[*].reason}"
-        return world.ok("get", "events", "-n", "default", f"--field-selector=involvedObject.name={name}", "-o", path).split()
+        return world.ok(
+            "get", "events", "-n", "default", f"--field-selector=involvedObject.name={name}", "-o", path
+        ).split()
 
     changed = manifests.with_image(manifests.deployment(namespace), "other:2")
     with world.in_force(freeze):
@@ -131,11 +136,15 @@ def test_a_policy_counts_who_breaks_it(world: EmbeddedWorld, namespace: str) -> 
         world.until("it found it", lambda: world.get("ptp", name).get("status", {}).get("violatingWorkloads") == 1)
         status = world.get("ptp", name)["status"]
         assert status["guardedWorkloads"] == 1
-        assert status["violations"][0].startswith(f"{namespace}/Deployment/payment-core: rollout: a rollout may take 1 of 3")
+        assert status["violations"][0].startswith(
+            f"{namespace}/Deployment/payment-core: rollout: a rollout may take 1 of 3"
+        )
         mended = manifests.deployment(namespace)
         assert world.apply(mended, user=DANA).passed
         world.until("it is mended", lambda: world.get("ptp", name)["status"]["violatingWorkloads"] == 0)
-        assert "violations" not in world.get("ptp", name)["status"] or not world.get("ptp", name)["status"]["violations"]
+        assert (
+            "violations" not in world.get("ptp", name)["status"] or not world.get("ptp", name)["status"]["violations"]
+        )
 
 
 def test_an_active_freeze_is_not_weakened_by_its_author(world: EmbeddedWorld, namespace: str) -> None:
@@ -146,7 +155,14 @@ def test_an_active_freeze_is_not_weakened_by_its_author(world: EmbeddedWorld, na
             ("delete", "ofz", name),
             ("patch", "ofz", name, "--type=merge", "-p", '{"spec":{"expiresAt":"2030-01-01T00:00:00Z"}}'),
             ("patch", "ofz", name, "--type=merge", "-p", '{"spec":{"scope":{"tiers":[0]}}}'),
-            ("patch", "ofz", name, "--type=merge", "-p", '{"spec":{"scope":{"workloadSelector":{"matchLabels":{"a":"b"}}}}}'),
+            (
+                "patch",
+                "ofz",
+                name,
+                "--type=merge",
+                "-p",
+                '{"spec":{"scope":{"workloadSelector":{"matchLabels":{"a":"b"}}}}}',
+            ),
             ("patch", "ofz", name, "--type=merge", "-p", '{"spec":{"allow":["Rollout","ScaleUp"]}}'),
         ):
             answer = world.kubectl(*call)
@@ -156,7 +172,9 @@ def test_an_active_freeze_is_not_weakened_by_its_author(world: EmbeddedWorld, na
         world.ok("patch", "ofz", name, "--type=merge", "-p", longer)
 
 
-def test_policies_and_windows_do_not_change_during_a_freeze_of_their_tiers(world: EmbeddedWorld, namespace: str) -> None:
+def test_policies_and_windows_do_not_change_during_a_freeze_of_their_tiers(
+    world: EmbeddedWorld, namespace: str
+) -> None:
     suffix = namespace[-6:]
     policy = only_in(namespace, manifests.policy(f"policy-{suffix}", tier=3, rollout={}))
     freeze = only_in(namespace, manifests.freeze(f"freeze-{suffix}", scope={"tiers": [3]}))

@@ -73,7 +73,9 @@ class WorldBase:
             return None
         return json.loads(answer.out)
 
-    def apply(self, *documents: Document, user: str | None = None, verb: str = "apply", options: tuple[str, ...] = ()) -> Answer:
+    def apply(
+        self, *documents: Document, user: str | None = None, verb: str = "apply", options: tuple[str, ...] = ()
+    ) -> Answer:
         """Apply (or create, or replace) documents."""
         text = yaml.safe_dump_all(documents)
         return self.kubectl(verb, *options, "-f", "-", user=user, stdin=text)
@@ -97,7 +99,9 @@ class WorldBase:
             answer = self.apply(*resources, verb="create")
             assert answer.passed, answer.out
         try:
-            self.until("every webhook knows the resources", lambda: all(set(names) <= set(g) for g in self.generations()))
+            self.until(
+                "every webhook knows the resources", lambda: all(set(names) <= set(g) for g in self.generations())
+            )
             yield
         finally:
             self.withdraw(names)
@@ -162,5 +166,3 @@ def only_in(namespace: str, resource: Document) -> Document:
 
 
 OUR_KINDS = frozenset(kind.kind for kind in KINDS)
-
-

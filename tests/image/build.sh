@@ -50,7 +50,7 @@ arguments() {
 # With `run ENTRYPOINT ARGUMENT...` (standard input goes along) defined by the builder.
 check() {
   local name
-  run python3 - < tests/image/probe.py | sed 's/^/  /' || fail "The image is not what the Dockerfile promises."
+  run python3 - < tests/image/probe.py | sed 's/^/  /' || fail "The image could not be run, or is not what the Dockerfile promises (see above)."
   for name in "${subcommands[@]}"; do
     say "tierguard ${name:+$name }--help"
     # shellcheck disable=SC2086 # an empty name is no argument

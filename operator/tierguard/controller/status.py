@@ -53,7 +53,7 @@ def freeze_status(stored: KubeObject, hold: Hold, surveyed: Iterable[Surveyed], 
     elif upcoming:
         reason, message = "NotYet", f"holds again from {rfc3339(upcoming[0].start)}"
     else:
-        reason, message = "Over", "over; it will not hold again"
+        reason, message = "Over", "is over and will not hold again"
     active = condition(
         stored,
         "Active",
@@ -78,11 +78,11 @@ def window_status(stored: KubeObject, hold: Hold, surveyed: Iterable[Surveyed], 
     if hold.broken:
         reason, message = "Unreadable", f"the stored spec cannot be read, so the window is closed: {hold.broken}"
     elif current:
-        reason, message = "InPeriod", f"open until {_end(current)}"
+        reason, message = "InPeriod", f"is open until {_end(current)}"
     elif upcoming:
-        reason, message = "NotYet", f"opens {rfc3339(upcoming[0].start)}"
+        reason, message = "NotYet", f"is closed; it opens {rfc3339(upcoming[0].start)}"
     else:
-        reason, message = "Over", "closed; it will not open again"
+        reason, message = "Over", "is closed and will not open again"
     is_open = condition(
         stored, "Open", holds=current is not None, reason=reason, message=message, generation=hold.generation, now=now
     )

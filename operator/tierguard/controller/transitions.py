@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tierguard.api.kinds import FREEZE, Kind
+from tierguard.api.kinds import FREEZE, WINDOW, Kind
 from tierguard.controller import announce
 from tierguard.controller.status import was
 from tierguard.guard import objects
 from tierguard.guard.holds import Hold
 from tierguard.guard.objects import KubeObject
 
-_WORDS = {
-    (FREEZE.kind, "True"): ("FreezeBegan", "holds"),
-    (FREEZE.kind, "False"): ("FreezeEnded", "no longer holds"),
-    ("ChangeWindow", "True"): ("WindowOpened", "is open"),
-    ("ChangeWindow", "False"): ("WindowClosed", "is closed"),
+_REASONS = {
+    (FREEZE.kind, "True"): "FreezeBegan",
+    (FREEZE.kind, "False"): "FreezeEnded",
+    (WINDOW.kind, "True"): "WindowOpened",
+    (WINDOW.kind, "False"): "WindowClosed",
 }
 
 
@@ -30,7 +30,6 @@ def transition(
     before, after = was(stored, condition["type"]), condition["status"]
     if before == after or (before is None and after == "False"):
         return None
-    reason, verb = _WORDS[(kind.kind, after)]
     current = hold.timeline.covering(now)
     at = current.start if current is not None else _ended(stored, now)
     ticket = f" ({hold.ticket})" if hold.ticket else ""
