@@ -1,7 +1,7 @@
 """Budgets that the operator keeps, and drains that respect them."""
 
 from tests.e2e import manifests
-from tests.e2e.world import DANA, EmbeddedWorld, only_in
+from tests.e2e.world import CLEANER, DANA, EmbeddedWorld, only_in
 
 MADE = "tierguard-deployment-payment-core"
 
@@ -53,7 +53,10 @@ def test_somebody_elses_change_to_our_budget_is_undone(world: EmbeddedWorld, nam
     assert world.apply(manifests.deployment(namespace), user=DANA).passed
     with world.in_force(maintained(namespace)):
         world.until("there is a budget", lambda: made(world, namespace) is not None)
-        world.ok("patch", "pdb", MADE, "-n", namespace, "--type=merge", "-p", '{"spec":{"maxUnavailable":2}}')
+        patch = ("patch", "pdb", MADE, "-n", namespace, "--type=merge", "-p", '{"spec":{"maxUnavailable":2}}')
+        refused = world.kubectl(*patch)
+        assert "rule disruption-budget" in refused.out
+        world.ok(*patch, *CLEANER)  # as if nobody had been asked
         world.until("it is as it was", lambda: (made(world, namespace) or {})["spec"]["maxUnavailable"] == 1)
         world.ok("delete", "pdb", MADE, "-n", namespace)
         world.until("it is there again", lambda: made(world, namespace) is not None)

@@ -217,6 +217,27 @@ AUTUMN = ("2026-10-25T00:00", "2026-10-26T00:00")
             ["12-31T00:00+1400/12-31T06:00+1400"],
         ),
         (
+            "cron on the day that was left out starts when it would have ended",
+            "Pacific/Apia",
+            ("2011-12-29T12:00", "2012-01-01T00:00"),
+            {"cron": "0 5 30 12 *", "duration": "1h"},
+            ["12-31T00:00+1400/12-31T01:00+1400"],
+        ),
+        (
+            "cron before a midnight that is left out starts at one",
+            "America/Sao_Paulo",
+            ("2018-11-03T12:00", "2018-11-04T12:00"),
+            {"cron": "30 0 * * SUN", "duration": "1h"},
+            ["11-04T01:00-0200/11-04T02:00-0200"],
+        ),
+        (
+            "the last minutes of a whole day west of Greenwich are found from its start",
+            "Pacific/Pago_Pago",
+            ("2026-05-06T23:00", "2026-05-06T23:10"),
+            {"weekdays": ["Tuesday"], "from": "23:30", "to": "23:30"},
+            ["05-05T23:30-1100/05-06T23:30-1100"],
+        ),
+        (
             "the days around the one that was left out touch",
             "Pacific/Apia",
             ("2011-12-29T12:00", "2011-12-31T12:00"),

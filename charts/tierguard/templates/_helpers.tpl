@@ -49,11 +49,10 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 labels:
   {{- include "tierguard.selectorLabels" . | nindent 2 }}
   app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+{{- with (index $root.Values (index . 1)).podAnnotations }}
 annotations:
-  kubectl.kubernetes.io/default-container: {{ index . 1 }}
-  {{- with (index $root.Values (index . 1)).podAnnotations }}
   {{- toYaml . | nindent 2 }}
-  {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* What both pods have in common: the restricted Pod Security Standard, and where they may run. */}}

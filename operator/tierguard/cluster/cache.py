@@ -149,7 +149,7 @@ class ClusterCache:
             del metadata["annotations"][LAST_APPLIED]
         if not self._status and obj.get("kind") in WATCHED_WORKLOADS:
             obj.pop("status", None)
-            if objects.controller_of(obj) is not None:
+            if obj["kind"] == "ReplicaSet" and objects.controller_of(obj) is not None:
                 obj.pop("spec", None)
         return dict(obj)
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from tierguard.controller.rollback import RECORDED_KINDS, wanted_entries
 from tierguard.controller.status import freeze_status, policy_status, window_status
 from tierguard.controller.transitions import transition
 from tierguard.guard import objects
-from tierguard.guard.holds import Hold
+from tierguard.guard.holds import Hold, Policy
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.survey import Surveyed
 from tierguard.guard.workload import Workload
@@ -44,16 +45,26 @@ class StatusKeeper:
         self._cache = cache
 
     def keep(self, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
-        """Write what changed. Raises ApiError; what was not written is written by the next pass."""
+        """Write what changed. Raises the first ApiError after all were tried; the next pass writes the rest."""
         state = self._cache.state
-        for freeze in state.freezes:
-            self._hold(FREEZE, freeze, freeze_status, surveyed, now)
-        for window in state.windows:
-            self._hold(WINDOW, window, window_status, surveyed, now)
-        for policy in state.policies:
-            stored = self._cache.raw[POLICY.kind].get(policy.name)
-            if stored is not None:
-                self._write(POLICY, stored, policy_status(stored, policy, surveyed, now))
+        work: list[Callable[[], None]] = [
+            *(partial(self._hold, FREEZE, freeze, freeze_status, surveyed, now) for freeze in state.freezes),
+            *(partial(self._hold, WINDOW, window, window_status, surveyed, now) for window in state.windows),
+            *(partial(self._policy, policy, surveyed, now) for policy in state.policies),
+        ]
+        failures: list[ApiError] = []
+        for act in work:
+            try:
+                act()
+            except ApiError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _policy(self, policy: Policy, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+        stored = self._cache.raw[POLICY.kind].get(policy.name)
+        if stored is not None:
+            self._write(POLICY, stored, policy_status(stored, policy, surveyed, now))
 
     def _hold(
         self,

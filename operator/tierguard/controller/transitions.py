@@ -34,9 +34,7 @@ def transition(
     at = current.start if current is not None else _ended(stored, now)
     ticket = f" ({hold.ticket})" if hold.ticket else ""
     why = f": {hold.reason}" if hold.reason else ""
-    note = (
-        f"{hold.name}{ticket} {verb}, {condition['message']}{why}. It selects {status['guardedWorkloads']} workloads."
-    )
+    note = f"{hold.name}{ticket} {condition['message']}{why}. It selects {status['guardedWorkloads']} workloads."
     return announce.event(stored, reason=reason, note=note, action="Transition", at=at, now=now)
 
 

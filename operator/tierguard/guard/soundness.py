@@ -30,7 +30,7 @@ def judge(
     What `before` already broke in the same way is not the doing of this change, and only warns: people must be able to
     mend an imperfect workload one step at a time. Where several policies find the same, the strictest of them speaks.
     """
-    if after.owner is not None or not after.policies:
+    if not after.policies:
         return Judgement()
     old = set() if before is None else {(rule.id, v.reason, v.detail) for _, rule, v, _ in _violations(before, state)}
     strictest: dict[tuple[str, str, str], Finding] = {}

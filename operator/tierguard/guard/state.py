@@ -80,21 +80,29 @@ class State:
         return None if raw is None else Workload.of(raw)
 
     def owner_of(self, obj: KubeObject, namespace: str) -> Workload | None:
-        """The workload that controls `obj`, if it is known and is indeed the one meant (its uid fits)."""
-        reference = objects.controller_of(obj)
-        if reference is None:
-            return None
-        owner = self.workload(str(reference.get("kind")), namespace, str(reference.get("name")))
-        return owner if owner is not None and objects.uid(owner.raw) == reference.get("uid") else None
+        """The workload that owns `obj`, if it is known and is indeed the one meant (its uid fits).
+
+        Not only the controlling one: `kubectl create job --from` makes a CronJob a mere owner of the Job.
+        """
+        for reference in objects.sequence(obj, "metadata", "ownerReferences"):
+            kind, name = str(objects.value(reference, "kind")), str(objects.value(reference, "name"))
+            owner = self.workload(kind, namespace, name)
+            if owner is not None and objects.uid(owner.raw) == objects.value(reference, "uid"):
+                return owner
+        return None
 
     def in_namespace(self, namespace: str) -> Iterator[Workload]:
-        """The workloads of `namespace` that no other workload controls."""
+        """The workloads of `namespace`, without what a workload's controller made (a Deployment's ReplicaSets).
+
+        A Deployment or StatefulSet that some operator's own resource controls is a workload like any other.
+        """
         for raw in tuple(self.workloads_in.get(namespace, {}).values()):
-            if objects.controller_of(raw) is None and (found := Workload.of(raw)) is not None:
+            found = Workload.of(raw)
+            if found is not None and not (found.entry.made_by_controllers and objects.controller_of(raw) is not None):
                 yield found
 
     def everything(self) -> Iterator[Workload]:
-        """All workloads that no other workload controls."""
+        """The same of all namespaces."""
         for namespace in tuple(self.workloads_in):
             yield from self.in_namespace(namespace)
 

@@ -36,8 +36,8 @@ class Recurrence:
         """Compile `schedule`. Raises ScheduleError if its zone is unknown or one of its periods can never occur."""
         zone = load(schedule.time_zone, "schedule.timeZone")
         if not schedule.periods:
-            msg = "schedule.periods"
-            raise ScheduleError(msg, "an empty list of periods never holds: name at least one")
+            where = "schedule.periods"
+            raise ScheduleError(where, "an empty list of periods never holds: name at least one")
         fields = ((period, f"schedule.periods[{index}]") for index, period in enumerate(schedule.periods))
         return cls(zone, tuple(compile_period(period, zone, field) for period, field in fields))
 

@@ -25,6 +25,9 @@ decisions = logging.getLogger("tierguard.decision")
 
 BODY_LIMIT = 8 * 1024 * 1024
 """Bytes of a review: two objects of etcd's 1.5 MiB each, in JSON, with room to spare."""
+DRAINED = 64 * 1024 * 1024
+"""Bytes of a larger body that are read and thrown away, so that the client gets to read why."""
+_CHUNK = 256 * 1024
 STALE_SECONDS = 150.0
 """Not having heard of the API server for this long makes it not ready: it would decide by an old picture."""
 
@@ -103,10 +106,14 @@ class Webhook:
             length = int(environ.get("CONTENT_LENGTH") or 0)
         except ValueError:
             return self._refuse("400 Bad Request", "a Content-Length that is no number")
-        if length > BODY_LIMIT:
-            return self._refuse("413 Content Too Large", f"{length} bytes, {BODY_LIMIT} at most")
-        body: bytes = environ["wsgi.input"].read(BODY_LIMIT + 1)
-        return body if len(body) <= BODY_LIMIT else self._refuse("413 Content Too Large", f"over {BODY_LIMIT} bytes")
+        stream = environ["wsgi.input"]
+        body: bytes = stream.read(BODY_LIMIT + 1) if length <= BODY_LIMIT else b""
+        if length <= BODY_LIMIT and len(body) <= BODY_LIMIT:
+            return body
+        for _ in range(DRAINED // _CHUNK):  # a client that is still sending would not see the answer
+            if not stream.read(_CHUNK):
+                break
+        return self._refuse("413 Content Too Large", f"more than {BODY_LIMIT} bytes")
 
     def _decide(self, request: Request) -> tuple[Decision, Change]:
         state = self._cache.state
