@@ -193,7 +193,7 @@ def main() -> int:
             rules = {"rollout": {}, "topologySpread": {}, "disruptionBudget": {"mode": "Maintain"}}
             over = manifests.freeze("over", startsAt="2020-01-01T00:00:00Z", expiresAt="2021-01-01T00:00:00Z")
             window = manifests.window("always", {"from": "00:00", "to": "24:00"})
-            resources = [only_in(NAMESPACE, r) for r in (manifests.policy("bench", **rules), over, window)]
+            resources = [only_in(NAMESPACE, r) for r in (manifests.policy("bench", rules), over, window)]
             answered = world.apply(*resources)
             if not answered.passed:
                 raise RuntimeError(answered.out)

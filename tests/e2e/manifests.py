@@ -95,7 +95,7 @@ def window(name: str, *periods: Document, **spec: Any) -> Document:
     }
 
 
-def policy(name: str, tier: int = 1, app: str = "payment-core", **rules: Any) -> Document:
+def policy(name: str, rules: Document, tier: int = 1, app: str = "payment-core") -> Document:
     """A policy for the workloads of one app."""
     return {
         "apiVersion": "tierguard.io/v1alpha1",

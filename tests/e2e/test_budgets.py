@@ -8,7 +8,7 @@ MADE = "tierguard-deployment-payment-core"
 
 def maintained(namespace: str) -> manifests.Document:
     rules = {"disruptionBudget": {"mode": "Maintain", "maxUnavailable": 1}}
-    return dict(only_in(namespace, manifests.policy(f"keep-{namespace[-20:]}", **rules)))
+    return dict(only_in(namespace, manifests.policy(f"keep-{namespace[-20:]}", rules)))
 
 
 def made(world: EmbeddedWorld, namespace: str) -> manifests.Document | None:

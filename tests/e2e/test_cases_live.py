@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.cases.corpus import NAMESPACE, OUR_KINDS, VERDICTS, Case, cases
-from tests.e2e.world import DANA, EmbeddedWorld, only_in
+from tests.e2e.world import DANA, Answer, EmbeddedWorld, only_in
 
 LIVE = [case for case in cases() if case.live]
 
@@ -78,7 +78,7 @@ def test_the_webhook_decides_as_the_case_says(world: EmbeddedWorld, namespace: s
         assert expected in answers[-1]
 
 
-def _attempt(world: EmbeddedWorld, old: Any, new: Any, *, ours: bool) -> Any:
+def _attempt(world: EmbeddedWorld, old: Any, new: Any, *, ours: bool) -> Answer:
     user = None if ours else DANA
     options = ("--dry-run=server",)
     if new is None:

@@ -35,7 +35,7 @@ def review(**changes: Any) -> dict[str, Any]:
 def post(world: EmbeddedWorld, body: bytes, content_type: str = JSON, method: str = "POST") -> tuple[int, str]:
     tierguard = world.tierguard
     context = ssl.create_default_context(cafile=str(tierguard.certificates / "ca.crt"))
-    request = urllib.request.Request(  # noqa: S310 - always https
+    request = urllib.request.Request(
         f"https://127.0.0.1:{tierguard.port}/validate",
         data=body,
         method=method,
@@ -169,7 +169,7 @@ def test_the_operator_comes_back_to_a_changed_world(world: EmbeddedWorld, namesp
     try:
         processes.stop("operator", seconds=0.1)
         assert world.apply(manifests.deployment(namespace), user=DANA).passed
-        policy = only_in(namespace, manifests.policy(name, disruptionBudget={"mode": "Maintain"}))
+        policy = only_in(namespace, manifests.policy(name, {"disruptionBudget": {"mode": "Maintain"}}))
         with world.in_force(policy):
             world.tierguard.start_operator()
             world.tierguard.wait_ready("operator")

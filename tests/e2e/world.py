@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import yaml
@@ -124,8 +125,10 @@ class WorldBase:
         uid = self.get("deployment", name, "-n", namespace)["metadata"]["uid"]
 
         def holds() -> bool:
-            found = self.get("configmap", f"rollback-{uid}", "-n", "tierguard-system")
-            return found is not None and len(found.get("data") or {}) >= templates
+            found = self.get("configmap", f"rollback-{uid}", "-n", "tierguard-system") or {}
+            entries = [datetime.fromisoformat(since) for since in (found.get("data") or {}).values()]
+            # A freeze's creation is known to the second: what became available in that same second was not before it.
+            return len(entries) >= templates and datetime.now(UTC) - max(entries) > timedelta(seconds=1)
 
         self.until(f"{templates} templates of {name} are on record", holds)
 

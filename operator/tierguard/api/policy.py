@@ -71,7 +71,7 @@ class DisruptionBudgetRule(ApiModel):
     )
     max_unavailable: IntOrPercent = Field(
         default=1,
-        description="maxUnavailable of the budgets that the operator makes, and the most a budget may let go.",
+        description="maxUnavailable of the budgets that are made, and the most that any may let go.",
     )
     unhealthy_pod_eviction_policy: UnhealthyPodEviction = Field(
         default=UnhealthyPodEviction.ALWAYS_ALLOW,

@@ -1,9 +1,10 @@
 """The watched cluster as a `State`: reflectors feed it, decisions read it."""
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 WATCHED_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob")
 """Kinds kept in memory: those that are scaled, counted by budgets, or own what a person may forge. Not Pods and Jobs."""
+
+PREPARE_SECONDS = 1800.0
+"""How often calendars are computed ahead."""
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -59,6 +63,7 @@ class ClusterCache:
         self.raw: dict[str, dict[str, KubeObject]] = {kind.kind: {} for kind in KINDS}
         """Our own kinds as stored, by kind and name."""
         self._compiled: dict[str, dict[str, Hold | Policy]] = {kind.kind: {} for kind in KINDS}
+        self._stopping = threading.Event()
         self._status = status
         self._listener = listener or (lambda _kind, _obj: None)
         self.records: dict[str, dict[str, datetime]] = {}
@@ -75,10 +80,20 @@ class ClusterCache:
         for reflector in self._reflectors:
             reflector.start()
 
+        threading.Thread(target=self._prepare, name="calendars", daemon=True).start()
+
     def stop(self) -> None:
         """End all watches."""
+        self._stopping.set()
         for reflector in self._reflectors:
             reflector.stop()
+
+    def _prepare(self) -> None:
+        """Compute calendars ahead of the reviews that will ask for them."""
+        while not self._stopping.wait(PREPARE_SECONDS):
+            now = datetime.now(UTC)
+            for hold in (*self.state.freezes, *self.state.windows):
+                hold.timeline.prepare(now)
 
     def unsynced(self) -> list[str]:
         """The kinds whose first list is not complete yet."""
@@ -163,7 +178,10 @@ class ClusterCache:
             same = known is not None and objects.uid(known) == objects.uid(obj)
             if same and objects.value(known, "spec") == objects.value(obj, "spec"):
                 return  # only its status: the compiled form, with its precomputed calendar, stays
-            self._compiled[kind][name] = compile_one(obj)
+            compiled = compile_one(obj)
+            if isinstance(compiled, Hold):
+                compiled.timeline.prepare(datetime.now(UTC))  # here, and not in the first review that asks
+            self._compiled[kind][name] = compiled
             self._publish(kind)
 
         return changed

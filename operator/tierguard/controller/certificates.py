@@ -17,7 +17,8 @@ from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
 
 CA_LIFETIME = timedelta(days=3650)
-LEAF_LIFETIME = timedelta(days=365)
+LEAF_LIFETIME = timedelta(days=3650)
+"""As long as the CA: nothing rotates them yet, and an expired certificate would stop every guarded change."""
 CLOCK_SKEW = timedelta(hours=1)
 """How far back certificates begin, for API servers whose clocks are behind."""
 

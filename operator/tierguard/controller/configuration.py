@@ -135,7 +135,9 @@ def _person(state: State) -> str:
 def _scaling_or(expression: str, state: State) -> str:
     """A Scale has no labels, a budget selects by others' labels: of these, all are sent, but autoscalers' scaling."""
     autoscaler = celtext.one_of("request.userInfo.username", state.identities.autoscalers)
-    scaling = f"request.subResource == 'scale' ? !({autoscaler}) : ({expression})"
+    # Without has(): the field is absent for the object itself, and an error under Ignore means not being asked at all.
+    is_scale = "has(request.subResource) && request.subResource == 'scale'"
+    scaling = f"{is_scale} ? !({autoscaler}) : ({expression})"
     return f"request.resource.resource == 'poddisruptionbudgets' || ({scaling})"
 
 

@@ -35,6 +35,7 @@ def transition(
     ticket = f" ({hold.ticket})" if hold.ticket else ""
     why = f": {hold.reason}" if hold.reason else ""
     note = f"{hold.name}{ticket} {condition['message']}{why}. It selects {status['guardedWorkloads']} workloads."
+    reason = _REASONS[(kind.kind, after)]
     return announce.event(stored, reason=reason, note=note, action="Transition", at=at, now=now)
 
 

@@ -51,7 +51,9 @@ class Matching:
         """The freezes that hold the change at `now`, each with the stretch that does."""
         for hold in self.freezes:
             interval = hold.timeline.covering(now)
-            if interval is not None and self._refused(hold, interval.start):
+            # Nobody could know of a freeze before it was made, wherever its startsAt is: what was rolled out until then was
+            # rolled out in good faith, and is something to go back to.
+            if interval is not None and self._refused(hold, max(interval.start, hold.created)):
                 yield hold, interval
 
     def shut_out_by(self, now: datetime) -> tuple[Hold, ...]:

@@ -17,7 +17,7 @@ from tierguard.api.window import WindowSpec
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.scope import Scope
-from tierguard.schedule import Interval, Recurrence, ScheduleError, Timeline
+from tierguard.schedule import BEGINNING, Interval, Recurrence, ScheduleError, Timeline
 
 ALL_TIERS = frozenset(range(5))
 _EXPIRES = "spec.expiresAt"
@@ -40,6 +40,7 @@ class Hold:
     allow: frozenset[str]
     generation: int = 0
     broken: str | None = None
+    created: datetime = BEGINNING
 
     @property
     def source(self) -> str:
@@ -91,6 +92,7 @@ def compile_freeze(raw: KubeObject) -> Hold:
         timeline=timeline,
         allow=frozenset(kind.value for kind in spec.allow),
         generation=objects.generation(raw),
+        created=_created(raw) or BEGINNING,
     )
 
 
@@ -113,6 +115,7 @@ def compile_window(raw: KubeObject) -> Hold:
         timeline=timeline,
         allow=frozenset(kind.value for kind in spec.allow),
         generation=objects.generation(raw),
+        created=_created(raw) or BEGINNING,
     )
 
 
@@ -137,7 +140,7 @@ def _freeze_timeline(spec: FreezeSpec, raw: KubeObject) -> Timeline:
         raise ScheduleError(_EXPIRES, problem)
     start = spec.starts_at or _created(raw)
     if start is None:  # not stored yet: it begins when it is created, which is before anything that it can hold
-        start = datetime.min.replace(tzinfo=spec.expires_at.tzinfo)
+        start = BEGINNING
     if start >= spec.expires_at:
         problem = f"is not after the freeze's start, {start.isoformat()}"
         raise ScheduleError(_EXPIRES, problem)

@@ -1,9 +1,9 @@
 """Does a change take a workload out of what guards it? Relabelling must be no way around a freeze."""
 
 from tierguard.guard.classify import Classified
+from tierguard.guard.held import Matching
 from tierguard.guard.objects import Labels
 from tierguard.guard.scope import GUARDED_TIERS, tier_of_label
-from tierguard.guard.held import Matching
 from tierguard.guard.state import State
 
 
@@ -31,4 +31,4 @@ def _label_maps(classified: Classified) -> tuple[Labels, Labels]:
 def _raised(old: Labels, new: Labels) -> bool:
     """Whether a label that named a guarded tier is gone, or names a less important one."""
     before, after = tier_of_label(old), tier_of_label(new)
-    return before in GUARDED_TIERS and before is not None and (after is None or after > before)
+    return before is not None and before in GUARDED_TIERS and (after is None or after > before)
