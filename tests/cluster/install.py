@@ -1,9 +1,10 @@
 """tierguard on the embedded control plane: the chart installed by Helm, and its two processes run on the host.
 
-KWOK's pods run nothing, so the operator and the webhooks of the chart's Deployments are started here, with the arguments
-that the chart rendered and as the ServiceAccounts that it made: RBAC is what it will be in a real cluster. What the kubelet and
-kube-proxy would do is done here too: the Secret with the certificate is written to files, and both webhooks listen on one
-port (SO_REUSEPORT), which the API server reaches by URL (chart value `webhook.url`), so that either may die.
+KWOK's pods run nothing, so the operator and the webhooks of the chart's Deployments are started here, with the
+arguments that the chart rendered and as the ServiceAccounts that it made: RBAC is what it will be in a real cluster.
+What the kubelet and kube-proxy would do is done here too: the Secret with the certificate is written to files, and both
+webhooks listen on one port (SO_REUSEPORT), which the API server reaches by URL (chart value `webhook.url`), so that
+either may die.
 """
 
 import base64

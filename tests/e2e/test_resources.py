@@ -119,13 +119,13 @@ def test_a_window_that_is_closed_says_when_it_opens(world: EmbeddedWorld, namesp
     workload = manifests.deployment(namespace)
     assert world.apply(workload, user=DANA).passed
     name = f"leap-{namespace[-6:]}"
-    with world.in_force(only_in(namespace, manifests.window(name, {"dates": ["2096-02-29"]}))):
+    with world.in_force(only_in(namespace, manifests.window(name, {"dates": ["2056-02-29"]}))):
         world.until("it is closed", lambda: "False" in world.ok("get", "cw", name))
-        world.until("it says when it opens", lambda: "2096-02-28T17:00:00Z" in world.ok("get", "cw", name))
+        world.until("it says when it opens", lambda: "2056-02-28T17:00:00Z" in world.ok("get", "cw", name))
         answer = world.apply(manifests.with_image(workload, "other:2"), user=DANA)
         world.ok("scale", "deployment/payment-core", "--replicas=4", "-n", namespace, user=DANA)
     assert not answer.passed
-    assert f"outside change window {name}; possible from 2096-02-28T17:00:00Z" in answer.out
+    assert f"outside change window {name}; possible from 2056-02-28T17:00:00Z" in answer.out
 
 
 def test_a_policy_counts_who_breaks_it(world: EmbeddedWorld, namespace: str) -> None:

@@ -71,7 +71,7 @@ class DisruptionBudgetRule(ApiModel):
     )
     max_unavailable: IntOrPercent = Field(
         default=1,
-        description="maxUnavailable of the budgets that are made, and the most that any may let go.",
+        description="maxUnavailable of budgets that are made, and the most that any may let go.",
     )
     unhealthy_pod_eviction_policy: UnhealthyPodEviction = Field(
         default=UnhealthyPodEviction.ALWAYS_ALLOW,
@@ -96,7 +96,7 @@ class TopologySpreadRule(ApiModel):
     )
     when_unsatisfiable: Unsatisfiable = Field(
         default=Unsatisfiable.DO_NOT_SCHEDULE,
-        description="DoNotSchedule: only a constraint that the scheduler must keep counts. ScheduleAnyway: a wish is enough.",
+        description="DoNotSchedule: only a constraint that the scheduler must keep counts. ScheduleAnyway: a wish will do.",
     )
     min_domains: int | None = Field(
         default=None,
