@@ -22,10 +22,11 @@ log = logging.getLogger(__name__)
 
 PAGE = 500
 """Objects a list call; the API server would otherwise build answers of unbounded size."""
-WATCH_SECONDS = 240
-"""After this the server ends a watch, and a new one goes on where it stopped."""
-SILENCE_SECONDS = 90.0
-"""Bookmarks come about once a minute; with nothing for this long the connection is dead."""
+WATCH_SECONDS = 60
+"""After this the server ends a watch, and a new one goes on where it stopped. That is the sign of life of a quiet kind: the
+API server sends no bookmarks for a kind of which it has never seen an event."""
+SILENCE_SECONDS = 75.0
+"""Not even the end of the watch came: the connection is dead."""
 BACKOFF_SECONDS = (0.2, 10.0)
 """First and longest pause after a failure."""
 

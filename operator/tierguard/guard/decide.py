@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from tierguard.api.kinds import FREEZE, POLICY, WINDOW
@@ -59,12 +60,17 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     new = None if change.new is None else Workload.of(change.new)
     if (old is None and new is None) or (old is not None and being_deleted(old.raw)):
         return ALLOWED_AS_IS
+    if old is not None and new is not None and _same_for_all(old, new):
+        return ALLOWED_AS_IS  # nearly every request: status, annotations, a GitOps sync that changes nothing
     namespace_labels = state.namespaces.get(change.namespace)
     if namespace_labels is None:
         message = f"namespace {change.namespace} is not known yet"
         raise Undecidable(message)
     before = None if old is None else classify(old, change.namespace, namespace_labels, state)
-    after = None if new is None else classify(new, change.namespace, namespace_labels, state)
+    if new is not None and before is not None and _selected_alike(before.workload, new):
+        after: Classified | None = replace(before, workload=new)
+    else:
+        after = None if new is None else classify(new, change.namespace, namespace_labels, state)
     sides = tuple(side for side in (before, after) if side is not None)
     tier = min((side.tier for side in sides if side.tier is not None), default=None)
     if tier is None:
@@ -89,6 +95,23 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         found += judged.findings
         absent = judged.rests_on_absence
     return compose(change, kinds, tier, found, possible_from, hinges_on_absence=absent)
+
+
+def _selected_alike(old: Workload, new: Workload) -> bool:
+    """Whether everything that classifies and selects is the same on both sides."""
+    return (
+        old.labels == new.labels
+        and old.template_labels == new.template_labels
+        and objects.sequence(old.raw, "metadata", "ownerReferences")
+        == objects.sequence(new.raw, "metadata", "ownerReferences")
+    )
+
+
+def _same_for_all(old: Workload, new: Workload) -> bool:
+    """Whether nothing changed that any decision reads."""
+    if not old.entry.template:
+        return False  # a Pod's labels are its template's: let the comparison of kinds look
+    return objects.mapping(old.raw, "spec") == objects.mapping(new.raw, "spec") and _selected_alike(old, new)
 
 
 def _available_since(change: Change, old: Workload | None, new: Workload | None, state: State) -> datetime | None:

@@ -1,7 +1,8 @@
 """Reading Kubernetes objects as they come: plain mappings, decoded from JSON or YAML.
 
 The API server has checked the types of what the webhook sees, but files on the command line are anybody's, so these
-readers take a part of the wrong type for an absent one; `workload.misshapen` is where wrong types are reported.
+readers take a part of the wrong type for an absent one; `misshapen` is where wrong types are reported. Decoded objects are
+dicts; asking for exactly that, and not for any Mapping, makes the readers several times as fast.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,10 @@ def mapping(parent: Any, *path: str) -> Mapping[str, Any]:
     """The mapping at `path` below `parent`; empty where there is none."""
     node = parent
     for key in path:
-        if not isinstance(node, Mapping):
+        if not isinstance(node, dict):
             return _NOTHING
         node = node.get(key)
-    return node if isinstance(node, Mapping) else _NOTHING
+    return node if isinstance(node, dict) else _NOTHING
 
 
 def sequence(parent: Any, *path: str) -> Sequence[Any]:
@@ -78,6 +79,8 @@ def printable(text: str, limit: int) -> str:
 
     Names, reasons and annotations are written by users; a line break in one must not look like a line of ours.
     """
+    if len(text) <= limit and text.isprintable() and "  " not in text:
+        return text.strip()  # nearly always
     clean = "".join(character if character.isprintable() else " " for character in text)
     clean = " ".join(clean.split())
     return clean if len(clean) <= limit else clean[: max(0, limit - 1)].rstrip() + "…"

@@ -1,11 +1,12 @@
 """The kinds of workload, and where each of them keeps what a decision reads. A further kind is one table entry."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject, Labels
@@ -164,34 +165,21 @@ def _without(raw: KubeObject, entry: WorkloadKind) -> dict[str, Any]:
 
 def essence(template: KubeObject) -> dict[str, Any]:
     """A pod template without what controllers and `kubectl rollout restart` write into it, for comparing."""
-    metadata = {
-        "labels": {k: v for k, v in objects.labels(template).items() if k not in HASH_LABELS},
-        "annotations": {k: v for k, v in objects.annotations(template).items() if k != RESTARTED_AT},
-    }
-    return {"metadata": metadata, "spec": objects.mapping(template, "spec")}
+    labels = {key: value for key, value in objects.labels(template).items() if key not in HASH_LABELS}
+    annotations = {key: value for key, value in objects.annotations(template).items() if key != RESTARTED_AT}
+    return {"labels": labels, "annotations": annotations, "spec": objects.mapping(template, "spec")}
 
 
 def template_hash(template: KubeObject) -> str:
     """A digest of what a person wrote into `template`: 32 hexadecimal digits, the same for the same pods.
 
-    Both sides have been through the API server's defaulting, so a plain comparison is right. Hash labels and the
-    restart annotation are left out; absent and empty are the same.
+    All templates compared have been through the API server's defaulting, which also drops what is empty, so the plain
+    content is right. Hash labels and the restart annotation are left out.
     """
-    text = json.dumps(_significant(essence(template)), sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_encoder.encode(essence(template))).hexdigest()[:32]
 
 
-def _significant(node: Any) -> Any:
-    if isinstance(node, Mapping):
-        children = ((key, _significant(child)) for key, child in node.items())
-        # An `emptyDir: {}` says something; empty lists and nulls do not. Metadata maps vanish when they are empty.
-        return {k: v for k, v in children if v is not None and v != [] and not (v == {} and k in _VANISHING)}
-    if isinstance(node, list | tuple):
-        return [_significant(child) for child in node]
-    return node
-
-
-_VANISHING = ("labels", "annotations", "metadata", "securityContext", "resources")
+_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def images_cannot_move(template: KubeObject) -> bool:

@@ -48,6 +48,8 @@ class Webhook:
     ) -> None:
         self._cache = cache
         self._clock = clock
+        self._readiness = ""
+        self._readiness_until = 0.0
         self._metrics = Metrics(registry)
         self._lookups = Lookups(api, cache, lambda result: self._metrics.lookups.labels(result).inc())
         registry.register(CacheCollector(cache))
@@ -72,6 +74,14 @@ class Webhook:
             kind for kind, seconds in self._cache.staleness().items() if seconds is None or seconds > STALE_SECONDS
         ]
         return f"not heard of the API server for {STALE_SECONDS:.0f} s: {', '.join(stale)}" if stale else ""
+
+    def _recently_not_ready(self) -> str:
+        """`not_ready`, looked at once a second at most: it asks every reflector."""
+        now = time.monotonic()
+        if now >= self._readiness_until:
+            self._readiness = self.not_ready()
+            self._readiness_until = now + (1.0 if not self._readiness else 0.0)
+        return self._readiness
 
     def _validate(self, environ: Environment) -> Answer:
         body = self._body(environ)
@@ -126,7 +136,7 @@ class Webhook:
                 return _undecided(f"{kind} {request.namespace}/{request.name} is not known yet"), change_of(request)
             parent = {**parent, "kind": kind}
         change = change_of(request, parent)
-        if waiting := self.not_ready():
+        if waiting := self._recently_not_ready():
             return _undecided(waiting), change
         decision = evaluate(change, state, self._clock())
         if decision.outcome is Outcome.UNDECIDED and self._lookups.namespace(change.namespace):
