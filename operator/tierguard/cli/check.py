@@ -159,9 +159,7 @@ def _print(checked: Sequence[Checked], now: datetime, rules: int) -> None:
         table.add_row(Text(c.subject), tier, outcome, Text("\n".join(_lines(c.decision)) or "-"))
     console.print(table)
     counts = ", ".join(f"{_count(checked, outcome)} {outcome.value.lower()}" for outcome in Outcome)
-    console.print(
-        Text(f"\n{len(checked)} objects at {rfc3339(now)}, by {rules} policies, freezes and windows: {counts}")
-    )
+    console.print(Text(f"\n{counts}; decided as of {rfc3339(now)} by {rules} policies, freezes or windows"))
 
 
 def _lines(decision: Decision) -> Iterator[str]:

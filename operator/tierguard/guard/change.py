@@ -113,6 +113,15 @@ def _template(old: Workload, new: Workload, was_available: WasAvailable) -> set[
     return {ChangeKind.ROLLBACK if was_available(template_hash(new.template)) else ChangeKind.ROLLOUT}
 
 
+def restarts_unpinned(old: Workload, new: Workload) -> bool:
+    """Whether it is a restart that counts as a rollout, because the images may have moved under their tags."""
+    return (
+        old.template != new.template
+        and essence(old.template) == essence(new.template)
+        and not images_cannot_move(new.template)
+    )
+
+
 def gains_owner(old: KubeObject, new: KubeObject) -> bool:
     """Whether `new` has an owner that `old` had not: a dangling owner makes the garbage collector delete the object."""
     before = {str(objects.value(owner, "uid")) for owner in objects.sequence(old, "metadata", "ownerReferences")}

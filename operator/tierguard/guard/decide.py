@@ -19,6 +19,7 @@ from tierguard.guard.change import (
     gains_owner,
     gravest_first,
     kinds_of_update,
+    restarts_unpinned,
 )
 from tierguard.guard.classify import Classified, classify
 from tierguard.guard.compose import ALLOWED_AS_IS, compose, undecided
@@ -83,7 +84,8 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     if change.user in state.identities.autoscalers and set(kinds) <= SCALING:
         return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     matching = Matching.of(sides, state.freezes, state.windows, kinds, available_since)
-    found = [*findings(matching, now, change.subject)]
+    note = _note(old, new) if matching.freezes or matching.windows else ""
+    found = [*findings(matching, now, change.subject, note)]
     possible_from = matching.possible_from(now) if found else None
     found += _invalid_tier(before, after)
     if ChangeKind.DELETE in kinds and before is not None:
@@ -95,6 +97,11 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         found += judged.findings
         absent = judged.rests_on_absence
     return compose(change, kinds, tier, found, possible_from, hinges_on_absence=absent)
+
+
+def _note(old: Workload | None, new: Workload | None) -> str:
+    unpinned = old is not None and new is not None and restarts_unpinned(old, new)
+    return "a restart, but of images without digests" if unpinned else ""
 
 
 def _selected_alike(old: Workload, new: Workload) -> bool:

@@ -106,9 +106,12 @@ def _end(hold: Hold, interval: Interval) -> datetime | None:
 FOREVER_YEAR = 9999
 
 
-def findings(matching: Matching, now: datetime, subject: str) -> Iterator[Finding]:
-    """One finding a freeze that holds the change, and one for all closed windows together."""
-    what = " and ".join(kind.value for kind in matching.kinds)
+def findings(matching: Matching, now: datetime, subject: str, note: str = "") -> Iterator[Finding]:
+    """One finding a freeze that holds the change, and one for all closed windows together.
+
+    `note` is put behind the kinds of change, where they alone would puzzle people.
+    """
+    what = " and ".join(kind.value for kind in matching.kinds) + (f" ({note})" if note else "")
     for hold, _ in matching.frozen_by(now):
         ticket = f" ({hold.ticket})" if hold.ticket else ""
         why = f"stored spec is unreadable, so it holds: {hold.broken}" if hold.broken else hold.reason

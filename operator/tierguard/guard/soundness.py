@@ -32,10 +32,11 @@ def judge(
     """
     if not after.policies:
         return Judgement()
-    old = set() if before is None else {(rule.id, v.reason, v.detail) for _, rule, v, _ in _violations(before, state)}
     strictest: dict[tuple[str, str, str], Finding] = {}
     absent = False
-    for policy, rule, violation, enforcement in _violations(after, state):
+    found = tuple(_violations(after, state))
+    old = {(rule.id, v.reason, v.detail) for _, rule, v, _ in _violations(before, state)} if found and before else set()
+    for policy, rule, violation, enforcement in found:
         key = (rule.id, violation.reason, violation.detail)
         effect = min(_EFFECTS[enforcement], violation.effect, limit)
         if key in old:

@@ -26,8 +26,8 @@ from tierguard.webhook.app import Environment, Webhook
 
 log = logging.getLogger("tierguard.webhook")
 
-THREADS = 4
-"""Threads that answer reviews. Reviews are pure CPU under one interpreter lock, so more would only take turns; a few are
+THREADS = 2
+"""Threads that answer reviews. Reviews are pure CPU under one interpreter lock, so more would only take turns; the second is
 there so that a rare look-up (at most a second) does not keep the others waiting."""
 BACKLOG = 1024
 """Connections that may wait to be accepted, and requests that may be under way; further ones are not accepted."""

@@ -75,7 +75,7 @@ def _missing(workload: Workload, settings: DisruptionBudgetRule) -> Iterator[Vio
         return  # the operator makes one
     yield Violation(
         "NoBudget",
-        f"no PodDisruptionBudget covers its {workload.replicas} pods",
+        f"no PodDisruptionBudget covers its pods (replicas: {workload.replicas})",
         f"create one with maxUnavailable: {settings.max_unavailable} and the selector of the workload",
         Effect.WARN if settings.mode is BudgetMode.SUGGEST else Effect.DENY,
         rests_on_absence=True,
