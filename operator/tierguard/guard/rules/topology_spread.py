@@ -34,13 +34,15 @@ class TopologySpread:
             written = [c for c in constraints if isinstance(c, Mapping) and c.get("topologyKey") == key]
             problems = [_problem(constraint, key, settings, subject) for constraint in written]
             if not written:
-                yield Violation("NoConstraint", f"no constraint spreads the pods over {key}", _remedy(settings))
+                detail = f"no constraint spreads the pods over {key}"
+                yield Violation("NoConstraint", detail, _remedy(settings))
             elif None not in problems and problems[0] is not None:
                 yield problems[0]
 
 
 def _remedy(settings: TopologySpreadRule) -> str:
-    return f"add one with maxSkew {settings.max_skew}, {settings.when_unsatisfiable.value} and its own pods' labels to {_FIELD}"
+    unsatisfiable = settings.when_unsatisfiable.value
+    return f"add one with maxSkew {settings.max_skew}, {unsatisfiable} and its own pods' labels to {_FIELD}"
 
 
 def _problem(
