@@ -13,7 +13,7 @@ from rich.text import Text
 from tests.cluster.cli import REPOSITORY, down, up
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.errors import ClusterError
-from tests.cluster.processes import termination_as_exit
+from tests.cluster.processes import Processes, termination_as_exit
 from tests.demo.stage import Stage, columns
 
 HERE = Path(__file__).resolve().parent
@@ -33,8 +33,9 @@ def main() -> int:
     started = False
     try:
         with termination_as_exit():
+            _refuse_a_running_cluster(directory)
             try:
-                started = not (directory / "pids").is_dir() or not any((directory / "pids").iterdir())
+                started = True
                 up(directory)
                 play(ControlPlane(directory, directory / "bin"), console)
             finally:
@@ -51,6 +52,13 @@ def main() -> int:
     if os.environ.get("KEEP"):
         console.print(f"The cluster is still up: export KUBECONFIG={directory / 'kubeconfig'}; make down ends it.")
     return 0
+
+
+def _refuse_a_running_cluster(directory: Path) -> None:
+    processes = Processes(directory)
+    if any(map(processes.alive, processes.names())):
+        message = "A cluster is already running in .cluster. The demo starts from an empty one: run `make down` first."
+        raise ClusterError(message)
 
 
 def play(cluster: ControlPlane, console: Console) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
-from tierguard.api.model import API_VERSION, rfc3339
+from tierguard.api.model import API_VERSION, GROUP, rfc3339
 from tierguard.cli.errors import InputError
 from tierguard.cli.manifests import Manifest, read_all
 from tierguard.disruption import Budget
@@ -27,7 +27,6 @@ from tierguard.guard.state import State
 from tierguard.guard.workload import WORKLOAD_KINDS, Workload
 
 OUR_KINDS = frozenset(kind.kind for kind in KINDS)
-JUDGED = OUR_KINDS | WORKLOAD_KINDS.keys()
 _STYLES = {Outcome.ALLOWED: "green", Outcome.DENIED: "bold red", Outcome.UNDECIDED: "bold yellow"}
 
 
@@ -67,7 +66,23 @@ def decide_all(manifests: Sequence[Manifest], deciding: Sequence[Manifest], now:
     for manifest in deciding:
         _require_readable(manifest)
     state = _state([*manifests, *deciding], now)
-    return [Checked(m, evaluate(_change(m), state, now)) for m in manifests if m.kind in JUDGED]
+    return [Checked(m, evaluate(_change(m), state, now)) for m in manifests if _judged(m)]
+
+
+def _judged(manifest: Manifest) -> bool:
+    """Whether there is something to decide about. Raises InputError for a version that the API server no longer takes."""
+    group, _, version = str(manifest.raw.get("apiVersion") or "").rpartition("/")
+    if manifest.kind in OUR_KINDS:
+        return group == GROUP
+    entry = WORKLOAD_KINDS.get(manifest.kind)
+    if entry is None:
+        return False
+    if group in (entry.group, "extensions") and (group, version) != (entry.group, entry.version):
+        found = objects.printable(str(manifest.raw.get("apiVersion")), 80)
+        message = f"{manifest.where}: {manifest.kind} {objects.name(manifest.raw)}: apiVersion"
+        message += f": expected {entry.api_version}, found {found}"
+        raise InputError(message)
+    return group == entry.group  # else another project's kind of the same name
 
 
 def _require_readable(manifest: Manifest) -> None:
