@@ -16,6 +16,7 @@ from tierguard.disruption import Budget
 from tierguard.guard import objects
 from tierguard.guard.holds import Hold, Policy, compile_freeze, compile_policy, compile_window
 from tierguard.guard.objects import KubeObject
+from tierguard.guard.rules.disruption_budget import MADE_BY_OPERATOR
 from tierguard.guard.state import Identities, State
 from tierguard.guard.workload import WORKLOAD_KINDS
 
@@ -224,7 +225,8 @@ class ClusterCache:
         namespace = objects.namespace(obj)
         others = (b for b in self.state.budgets_in.get(namespace, ()) if b.name != objects.name(obj))
         self.state.budgets_in[namespace] = (*others, Budget.of(obj))
-        if objects.labels(obj).get(MANAGED_BY) == "tierguard":
+        # Both: somebody may copy the label together with a manifest, and nobody else's budget is ever removed.
+        if objects.labels(obj).get(MANAGED_BY) == "tierguard" and objects.name(obj).startswith(MADE_BY_OPERATOR):
             self.managed_budgets[(namespace, objects.name(obj))] = obj
         else:
             self.managed_budgets.pop((namespace, objects.name(obj)), None)

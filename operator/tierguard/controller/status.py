@@ -1,6 +1,7 @@
 """What the status of each of our resources should say at an instant. Pure; nothing in it ticks."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from tierguard.schedule import FOREVER, Interval
 Status = dict[str, Any]
 
 MOST_VIOLATIONS = 20
+MOST_UPCOMING = 5
 
 
 def condition(
@@ -43,20 +45,47 @@ def was(stored: KubeObject, kind: str) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How a kind of hold says what it does: its first condition, and a message for each state."""
+
+    condition: str
+    unreadable: str
+    on: str
+    later: str
+    over: str
+
+
+_FREEZE = _Words("Active", "so the freeze holds", "holds until", "holds from", "is over and will not hold again")
+_WINDOW = _Words(
+    "Open", "so the window is closed", "is open until", "is closed; it opens", "is closed and will not open again"
+)
+
+
 def freeze_status(stored: KubeObject, hold: Hold, surveyed: Iterable[Surveyed], now: datetime) -> Status:
     """The status of an OperationalFreeze."""
-    current, upcoming = hold.timeline.covering(now), hold.timeline.upcoming(now, 5)
+    status = _hold_status(_FREEZE, stored, hold, surveyed, now)
+    return {**status, "upcoming": [_span(interval) for interval in hold.timeline.upcoming(now, MOST_UPCOMING)]}
+
+
+def window_status(stored: KubeObject, hold: Hold, surveyed: Iterable[Surveyed], now: datetime) -> Status:
+    """The status of a ChangeWindow."""
+    return _hold_status(_WINDOW, stored, hold, surveyed, now)
+
+
+def _hold_status(words: _Words, stored: KubeObject, hold: Hold, surveyed: Iterable[Surveyed], now: datetime) -> Status:
+    current, following = hold.timeline.covering(now), hold.timeline.next_after(now)
     if hold.broken:
-        reason, message = "Unreadable", f"the stored spec cannot be read, so the freeze holds: {hold.broken}"
+        reason, message = "Unreadable", f"the stored spec cannot be read, {words.unreadable}: {hold.broken}"
     elif current:
-        reason, message = "InPeriod", f"holds until {_end(current)}"
-    elif upcoming:
-        reason, message = "NotYet", f"holds again from {rfc3339(upcoming[0].start)}"
+        reason, message = "InPeriod", f"{words.on} {_end(current)}"
+    elif following:
+        reason, message = "NotYet", f"{words.later} {rfc3339(following.start)}"
     else:
-        reason, message = "Over", "is over and will not hold again"
-    active = condition(
+        reason, message = "Over", words.over
+    first = condition(
         stored,
-        "Active",
+        words.condition,
         holds=current is not None,
         reason=reason,
         message=message,
@@ -65,33 +94,14 @@ def freeze_status(stored: KubeObject, hold: Hold, surveyed: Iterable[Surveyed], 
     )
     status: Status = {
         "observedGeneration": hold.generation,
-        "conditions": [active, _valid(stored, hold, now)],
-        "guardedWorkloads": len(selected_by(hold, surveyed)),
-        "upcoming": [_span(interval) for interval in upcoming],
-    }
-    return status | _current_and_next(None if hold.broken else current, upcoming)
-
-
-def window_status(stored: KubeObject, hold: Hold, surveyed: Iterable[Surveyed], now: datetime) -> Status:
-    """The status of a ChangeWindow."""
-    current, upcoming = hold.timeline.covering(now), hold.timeline.upcoming(now, 1)
-    if hold.broken:
-        reason, message = "Unreadable", f"the stored spec cannot be read, so the window is closed: {hold.broken}"
-    elif current:
-        reason, message = "InPeriod", f"is open until {_end(current)}"
-    elif upcoming:
-        reason, message = "NotYet", f"is closed; it opens {rfc3339(upcoming[0].start)}"
-    else:
-        reason, message = "Over", "is closed and will not open again"
-    is_open = condition(
-        stored, "Open", holds=current is not None, reason=reason, message=message, generation=hold.generation, now=now
-    )
-    status: Status = {
-        "observedGeneration": hold.generation,
-        "conditions": [is_open, _valid(stored, hold, now)],
+        "conditions": [first, _valid(stored, hold, now)],
         "guardedWorkloads": len(selected_by(hold, surveyed)),
     }
-    return status | _current_and_next(current, upcoming)
+    if current is not None and not hold.broken:
+        status["current"] = _span(current)
+    if following is not None:
+        status["next"] = _span(following)
+    return status
 
 
 def policy_status(stored: KubeObject, policy: Policy, surveyed: Iterable[Surveyed], now: datetime) -> Status:
@@ -145,15 +155,6 @@ def _valid(stored: KubeObject, compiled: Hold | Policy, now: datetime) -> Status
         generation=compiled.generation,
         now=now,
     )
-
-
-def _current_and_next(current: Interval | None, upcoming: tuple[Interval, ...]) -> Status:
-    spans: Status = {}
-    if current is not None:
-        spans["current"] = _span(current)
-    if upcoming:
-        spans["next"] = _span(upcoming[0])
-    return spans
 
 
 def _span(interval: Interval) -> Status:

@@ -82,18 +82,7 @@ def compile_freeze(raw: KubeObject) -> Hold:
     except (ValidationError, ScheduleError) as error:
         problem = problem or explain(error)
         return _broken("OperationalFreeze", raw, scope, Timeline.always(), problem)
-    return Hold(
-        kind="OperationalFreeze",
-        name=objects.name(raw),
-        reason=spec.reason,
-        ticket=spec.change_ticket or "",
-        tiers=frozenset(spec.scope.tiers),
-        scope=Scope.compile(spec.scope),
-        timeline=timeline,
-        allow=frozenset(kind.value for kind in spec.allow),
-        generation=objects.generation(raw),
-        created=_created(raw) or BEGINNING,
-    )
+    return _hold("OperationalFreeze", raw, spec, timeline)
 
 
 def compile_window(raw: KubeObject) -> Hold:
@@ -105,15 +94,19 @@ def compile_window(raw: KubeObject) -> Hold:
     except (ValidationError, ScheduleError) as error:
         problem = problem or explain(error)
         return _broken("ChangeWindow", raw, scope, Timeline.fixed(()), problem)
+    return _hold("ChangeWindow", raw, spec, timeline)
+
+
+def _hold(kind: str, raw: KubeObject, spec: FreezeSpec | WindowSpec, timeline: Timeline) -> Hold:
     return Hold(
-        kind="ChangeWindow",
+        kind=kind,
         name=objects.name(raw),
         reason=spec.reason or "",
         ticket=spec.change_ticket or "",
         tiers=frozenset(spec.scope.tiers),
         scope=Scope.compile(spec.scope),
         timeline=timeline,
-        allow=frozenset(kind.value for kind in spec.allow),
+        allow=frozenset(allowed.value for allowed in spec.allow),
         generation=objects.generation(raw),
         created=_created(raw) or BEGINNING,
     )

@@ -16,8 +16,8 @@ from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.workload import WORKLOAD_KINDS
 
-TIMEOUT = 1.0
-"""Seconds one look-up may take."""
+TIMEOUT = 0.5
+"""Seconds one look-up may take: others wait meanwhile."""
 PER_SECOND = 20
 """Look-ups a second, at most."""
 
