@@ -128,6 +128,22 @@ def test_a_window_that_is_closed_says_when_it_opens(world: EmbeddedWorld, namesp
     assert f"outside change window {name}; possible from 2056-02-28T17:00:00Z" in answer.out
 
 
+def test_a_workload_in_a_namespace_of_the_same_apply_is_judged(world: EmbeddedWorld, namespace: str) -> None:
+    made = f"{namespace[:30]}-new"
+    policy = manifests.policy(f"labelled-{namespace[-6:]}", {"rollout": {}})
+    policy["spec"]["scope"]["namespaceSelector"] = {"matchLabels": {"made-by": namespace}}
+    labels = {"made-by": namespace}
+    new = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": made, "labels": labels}}
+    wrong = manifests.deployment(made, tier=None, strategy={"rollingUpdate": {"maxUnavailable": 1}})
+    try:
+        with world.in_force(policy):
+            answer = world.apply(new, wrong)
+    finally:
+        world.remove_namespace(made)
+    assert not answer.passed
+    assert "rule rollout" in answer.out
+
+
 def test_a_policy_counts_who_breaks_it(world: EmbeddedWorld, namespace: str) -> None:
     wrong = manifests.deployment(namespace, strategy={"rollingUpdate": {"maxUnavailable": 1}})
     assert world.apply(wrong, user=DANA).passed

@@ -23,6 +23,8 @@ from tierguard.guard.scope import GUARDED_TIERS, Scope, tier_of_label
 from tierguard.guard.state import State
 from tierguard.guard.workload import WORKLOAD_KINDS, WorkloadKind
 
+MOST_NAMESPACES = 2000
+"""Namespaces that are listed as known; with more of them a new one counts as known until the next pass."""
 TIMEOUT_SECONDS = 5
 PATH = "/validate"
 
@@ -151,9 +153,17 @@ def _can_be_guarded(state: State) -> str:
     tiers = {*GUARDED_TIERS, *(tier for hold in (*state.freezes, *state.windows) for tier in hold.tiers)}
     namespaces = [name for name, labels in state.namespaces.items() if tier_of_label(labels) in tiers]
     in_namespace = celtext.one_of("request.namespace", namespaces)
-    terms = [in_namespace, _owned(), celtext.on_labels([celtext.tier_label(tiers)])]
+    terms = [in_namespace, _unknown_namespace(state), _owned(), celtext.on_labels([celtext.tier_label(tiers)])]
     terms += [_scope_term(policy.scope, state) for policy in state.policies]
     return " || ".join(f"({term})" for term in dict.fromkeys(terms) if term != "false")
+
+
+def _unknown_namespace(state: State) -> str:
+    """A namespace that was made a moment ago, whose labels this configuration does not reflect yet: the webhook looks."""
+    if len(state.namespaces) > MOST_NAMESPACES:
+        return "false"
+    known = celtext.one_of("request.namespace", state.namespaces)
+    return f"has(request.namespace) && request.namespace != '' && !({known})"
 
 
 def _owned() -> str:
