@@ -1,0 +1,185 @@
+"""What the operator works out before it writes: statuses, budgets, records, the webhook configuration, certificates."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.e2e import manifests
+from tierguard.api.kinds import FREEZE
+from tierguard.controller.certificates import make_authority, make_leaf
+from tierguard.controller.configuration import Endpoint, configuration
+from tierguard.controller.maintained import budget_name, wanted_budgets
+from tierguard.controller.rollback import complete, history, wanted_entries
+from tierguard.controller.status import freeze_status
+from tierguard.controller.transitions import transition
+from tierguard.disruption import Budget
+from tierguard.guard.holds import compile_freeze, compile_policy
+from tierguard.guard.state import State
+from tierguard.guard.survey import survey
+from tierguard.guard.workload import Workload, template_hash
+
+NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
+PLACE = "payments"
+
+
+def state(
+    *workloads: dict[str, Any], policies: tuple[dict[str, Any], ...] = (), budgets: tuple[Budget, ...] = ()
+) -> State:
+    known = State(namespaces={PLACE: {}}, policies=tuple(map(compile_policy, policies)), budgets_in={PLACE: budgets})
+    for workload in workloads:
+        workload["metadata"].setdefault("uid", f"uid-{workload['metadata']['name']}")
+        key = (workload["kind"], PLACE, workload["metadata"]["name"])
+        known.workloads_in.setdefault(PLACE, {})[key] = workload
+    return known
+
+
+def maintain(maximum: int | str = 1) -> dict[str, Any]:
+    return manifests.policy("keep", {"disruptionBudget": {"mode": "Maintain", "maxUnavailable": maximum}})
+
+
+def wanted(known: State) -> list[dict[str, Any]]:
+    return [dict(budget) for budget in wanted_budgets(survey(known, NOW), known, NOW)]
+
+
+def test_a_workload_without_a_budget_is_to_have_one() -> None:
+    (budget,) = wanted(state(manifests.deployment(PLACE), policies=(maintain(),)))
+
+    assert budget["metadata"]["name"] == "tierguard-deployment-payment-core"
+    assert budget["metadata"]["ownerReferences"][0]["uid"] == "uid-payment-core"
+    assert budget["spec"]["maxUnavailable"] == 1
+
+
+def test_a_users_budget_is_enough() -> None:
+    own = Budget(PLACE, "own", {"matchLabels": {"app": "payment-core"}}, max_unavailable=1)
+
+    assert not wanted(state(manifests.deployment(PLACE), policies=(maintain(),), budgets=(own,)))
+
+
+def test_of_two_workloads_with_the_same_pods_one_has_a_budget() -> None:
+    twin = manifests.deployment(PLACE)
+    twin["metadata"]["name"] = "twin"
+    twin["metadata"]["labels"]["app"] = "payment-core"
+
+    assert len(wanted(state(manifests.deployment(PLACE), twin, policies=(maintain(),)))) == 1
+
+
+def test_the_strictest_policy_decides_about_the_budget() -> None:
+    loose = maintain("50%")
+    loose["metadata"]["name"] = "loose"
+
+    (budget,) = wanted(state(manifests.deployment(PLACE, replicas=6), policies=(loose, maintain(2))))
+    assert budget["spec"]["maxUnavailable"] == 2
+
+
+def test_a_long_name_still_makes_a_name_of_its_own() -> None:
+    names = {budget_name("Deployment", "x" * 250), budget_name("Deployment", "x" * 249 + "y")}
+    assert len(names) == 2
+    assert all(len(name) <= 253 for name in names)
+
+
+def rolled_out(**status: int) -> Workload:
+    raw = manifests.deployment(PLACE)
+    raw["metadata"] |= {"generation": 4, "uid": "u"}
+    raw["status"] = {"observedGeneration": 4, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3, **status}
+    found = Workload.of(raw)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("status", "whole"),
+    [
+        ({}, True),
+        ({"observedGeneration": 3}, False),
+        ({"updatedReplicas": 2}, False),
+        ({"availableReplicas": 2}, False),
+        ({"replicas": 4}, False),
+    ],
+)
+def test_a_rollout_is_complete_when_all_pods_are_new_and_available(status: dict[str, int], whole: bool) -> None:
+    assert complete(rolled_out(**status)) is whole
+
+
+def test_a_template_enters_the_record_once_it_was_available() -> None:
+    workload = rolled_out()
+    current = template_hash(workload.template)
+
+    assert wanted_entries(workload, {}, (), NOW, NOW) == {current: NOW}
+    assert wanted_entries(workload, {current: NOW}, (), NOW, NOW + timedelta(days=1)) == {current: NOW}
+    assert not wanted_entries(rolled_out(availableReplicas=1), {}, (), NOW, NOW)
+
+
+def revision(owner: str, made: str) -> dict[str, Any]:
+    template = manifests.deployment(PLACE, image="old:1")["spec"]["template"]
+    template["metadata"]["labels"]["pod-template-hash"] = "abc"
+    return {
+        "kind": "ReplicaSet",
+        "metadata": {"creationTimestamp": made, "ownerReferences": [{"uid": owner, "controller": True}]},
+        "spec": {"template": template},
+    }
+
+
+def test_only_own_revisions_from_before_the_installation_count() -> None:
+    old = manifests.deployment(PLACE, image="old:1")["spec"]["template"]
+    before, after = "2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z"
+
+    assert set(history(rolled_out(), [revision("u", before)], NOW)) == {template_hash(old)}
+    assert not history(rolled_out(), [revision("u", after)], NOW)
+    assert not history(rolled_out(), [revision("somebody", before)], NOW)
+
+
+def frozen(**spec: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    raw = manifests.freeze("f", startsAt="2026-11-10T17:00:00Z", expiresAt="2026-11-12T05:00:00Z", **spec)
+    raw["metadata"] |= {"generation": 1, "uid": "u"}
+    return raw, freeze_status(raw, compile_freeze(raw), (), NOW)
+
+
+def test_a_status_does_not_tick() -> None:
+    raw, status = frozen()
+    later = freeze_status({**raw, "status": status}, compile_freeze(raw), (), NOW + timedelta(hours=3))
+
+    assert later == status
+    assert status["current"] == {"start": "2026-11-10T17:00:00Z", "end": "2026-11-12T05:00:00Z"}
+
+
+def test_a_transition_is_told_under_one_name_however_often_it_is_seen() -> None:
+    raw, status = frozen()
+    hold = compile_freeze(raw)
+
+    first, second = (transition(FREEZE, raw, hold, status, NOW + timedelta(seconds=s)) for s in (0, 30))
+    assert first is not None
+    assert second is not None
+    assert first["metadata"]["name"] == second["metadata"]["name"]
+    assert first["reason"] == "FreezeBegan"
+    assert transition(FREEZE, {**raw, "status": status}, hold, status, NOW) is None
+
+
+def test_a_leaf_is_for_its_names_and_signed_by_its_authority() -> None:
+    authority = make_authority(NOW)
+    leaf = make_leaf(authority, frozenset({"webhook.x.svc", "127.0.0.1"}), NOW)
+
+    assert leaf.signed_by(authority)
+    assert not leaf.signed_by(make_authority(NOW))
+    assert leaf.names() == {"webhook.x.svc", "127.0.0.1"}
+
+
+def expressions(known: State) -> dict[str, str]:
+    made = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", known, [PLACE], None)
+    return {webhook["name"]: str(webhook.get("matchConditions")) for webhook in made["webhooks"]}
+
+
+def test_the_configuration_follows_the_tiers_that_somebody_cares_about() -> None:
+    known = state()
+    assert '["2", "3", "4"]' in expressions(known)["guarded.tierguard.io"]
+    known.freezes = (compile_freeze(manifests.freeze("f", scope={"tiers": [3]})),)
+    assert '["2", "4"]' in expressions(known)["guarded.tierguard.io"]
+
+
+def test_a_label_value_cannot_break_out_of_its_expression() -> None:
+    hostile = manifests.policy("p", {})
+    hostile["spec"]["scope"] = {"workloadSelector": {"matchLabels": {"app": "a"}}}
+    known = state(policies=(hostile,))
+    known.namespaces['x"] || true || request.name in ["'] = {}
+
+    assert '\\"] || true' in expressions(known)["guarded.tierguard.io"]
