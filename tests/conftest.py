@@ -22,8 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kind", action="store_true", help="run the end-to-end tests on kind instead")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    on_kind = pytest.mark.skip(reason="reaches into the embedded control plane's processes or fake nodes")
     for item in items:
+        if config.getoption("--kind") and item.get_closest_marker("embedded"):
+            item.add_marker(on_kind)
         if {"world", "namespace"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.cluster)
 

@@ -11,7 +11,7 @@ import base64
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 
@@ -20,7 +20,6 @@ import urllib3
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.ports import free_port
-from tests.cluster.processes import poll
 
 NAMESPACE = "tierguard-system"
 RELEASE = "tierguard"
@@ -156,10 +155,3 @@ class Tierguard:
             path = self.certificates / key
             path.touch(mode=0o600)
             path.write_bytes(base64.b64decode(value))
-
-
-def wait_until(what: str, condition: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
-    """Wait for `condition()` to be true. Raises ClusterError that says what did not happen."""
-    if not poll(condition, seconds):
-        message = f"Not true after {seconds:.0f} s: {what}."
-        raise ClusterError(message)

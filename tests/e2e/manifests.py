@@ -6,6 +6,9 @@ from typing import Any
 Document = dict[str, Any]
 
 IMAGE = "registry.example.com/payments/core"
+TAGS = ("1", "2", "3")
+SLEEP = ["python3", "-c", "import time; time.sleep(1e9)"]
+"""What the containers run where something runs them: on kind, in tierguard's own image under the names above."""
 PINNED = f"{IMAGE}@sha256:{'a' * 64}"
 
 
@@ -30,7 +33,7 @@ def deployment(namespace: str, name: str = "payment-core", *, tier: str | None =
                 "metadata": {"labels": labels},
                 "spec": {
                     "topologySpreadConstraints": [constraint],
-                    "containers": [{"name": "app", "image": changes.get("image", f"{IMAGE}:1")}],
+                    "containers": [{"name": "app", "image": changes.get("image", f"{IMAGE}:1"), "command": SLEEP}],
                 },
             },
         },

@@ -9,6 +9,7 @@ import pytest
 from pytest_kind import KindCluster
 
 from tests.cluster.install import CHART, NAMESPACE, RELEASE
+from tests.e2e import manifests
 from tests.e2e.world import Answer, World, WorldBase, parse_generations
 
 IMAGE = "localhost/tierguard:dev"
@@ -62,6 +63,9 @@ def kind_world(request: pytest.FixtureRequest) -> Iterator[World]:
     kind.create(str(config))
     try:
         kind.load_docker_image(IMAGE)
+        for name in (f"{manifests.IMAGE}:{tag}" for tag in manifests.TAGS):
+            subprocess.run(["docker", "tag", IMAGE, name], check=True, timeout=60)
+            kind.load_docker_image(name)
         repository, _, tag = IMAGE.rpartition(":")
         subprocess.run(
             [

@@ -1,5 +1,7 @@
 """Budgets that the operator keeps, and drains that respect them."""
 
+import pytest
+
 from tests.e2e import manifests
 from tests.e2e.world import CLEANER, DANA, EmbeddedWorld, only_in
 
@@ -62,6 +64,7 @@ def test_somebody_elses_change_to_our_budget_is_undone(world: EmbeddedWorld, nam
         world.until("it is there again", lambda: made(world, namespace) is not None)
 
 
+@pytest.mark.embedded
 def test_a_drain_waits_for_the_budget(world: EmbeddedWorld, namespace: str) -> None:
     # Nine pods on six nodes: on some node there are two.
     assert world.apply(manifests.deployment(namespace, replicas=9), user=DANA).passed

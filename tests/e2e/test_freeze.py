@@ -132,6 +132,7 @@ def test_rolling_back_to_what_was_available_before_the_freeze_passes(world: Embe
     assert world.ok("get", CORE, "-n", namespace, "-o", image) == f"{manifests.IMAGE}:2"
 
 
+@pytest.mark.embedded
 def test_a_revision_that_was_never_available_is_no_rollback(world: EmbeddedWorld, namespace: str) -> None:
     workload = deployed(world, namespace)
     world.recorded(namespace, "payment-core", 1)
@@ -150,6 +151,7 @@ def test_a_revision_that_was_never_available_is_no_rollback(world: EmbeddedWorld
     assert len(record["data"]) == 1
 
 
+@pytest.mark.embedded
 def test_a_restart_passes_where_the_images_cannot_move(world: EmbeddedWorld, namespace: str) -> None:
     deployed(world, namespace, image=manifests.PINNED)
     with world.in_force(frozen(namespace)):

@@ -92,6 +92,7 @@ def test_names_bind_what_names_can_bind(world: EmbeddedWorld) -> None:
     assert not may(WEBHOOK_ACCOUNT, "get", "secrets", "-n", NAMESPACE)
 
 
+@pytest.mark.embedded
 def test_neither_was_ever_forbidden_anything(world: EmbeddedWorld) -> None:
     for name in (OPERATOR, *WEBHOOKS):
         log = world.cluster.processes.log(name).read_text(encoding="utf-8").lower()

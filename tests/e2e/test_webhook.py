@@ -14,6 +14,8 @@ from tests.cluster.install import WEBHOOKS
 from tests.e2e import manifests
 from tests.e2e.world import DANA, EmbeddedWorld, only_in
 
+pytestmark = pytest.mark.embedded
+
 JSON = "application/json"
 
 

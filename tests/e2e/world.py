@@ -12,7 +12,6 @@ import yaml
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.install import WEBHOOKS, Tierguard
 from tests.cluster.processes import poll
-from tierguard.api.kinds import KINDS
 
 DANA = "dana@payments.example"
 """A developer: admin of the test's namespace, nothing else."""
@@ -166,6 +165,3 @@ def only_in(namespace: str, resource: Document) -> Document:
     spec = resource["spec"]
     selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
     return {**resource, "spec": {**spec, "scope": {**spec.get("scope", {}), "namespaceSelector": selector}}}
-
-
-OUR_KINDS = frozenset(kind.kind for kind in KINDS)
