@@ -16,14 +16,14 @@ from tierguard.cluster.client import Api, ApiError
 from tierguard.controller import announce
 from tierguard.controller.maintained import wanted_budgets
 from tierguard.controller.options import FIELD_MANAGER
-from tierguard.controller.rollback import RECORDED_KINDS, wanted_entries
+from tierguard.controller.rollback import RECORDED_KINDS, complete, wanted_entries
 from tierguard.controller.status import freeze_status, policy_status, window_status
 from tierguard.controller.transitions import transition
 from tierguard.guard import objects
 from tierguard.guard.holds import Hold, Policy
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.survey import Surveyed
-from tierguard.guard.workload import Workload
+from tierguard.guard.workload import Workload, template_hash
 
 log = logging.getLogger(__name__)
 
@@ -159,6 +159,14 @@ class RecordKeeper:
         self._namespace = namespace
         self._written: dict[str, dict[str, datetime]] = {}
         """What was written and may not have come back by the watch yet: the first instant must not be moved."""
+        self._seen: dict[str, dict[str, datetime]] = {}
+        """What was seen available since the last pass, by uid: it may be gone again when the pass comes."""
+
+    def observe(self, kind: str, obj: KubeObject, now: datetime) -> None:
+        """Take note of a workload as it is at this moment. Called for every change, on a reflector's thread."""
+        workload = Workload.of(obj) if kind in RECORDED_KINDS else None
+        if workload is not None and complete(workload):
+            self._seen.setdefault(objects.uid(obj), {}).setdefault(template_hash(workload.template), now)
 
     def keep(self, surveyed: tuple[Surveyed, ...], installed: datetime, now: datetime) -> None:
         """Write what changed and delete what speaks of workloads that are gone. Raises ApiError."""
@@ -173,13 +181,21 @@ class RecordKeeper:
                 written = self._written.pop(uid, None)
             merged = None if known is None and written is None else {**(known or {}), **(written or {})}
             revisions = self._revisions(workload) if merged is None else ()
-            entries = record.newest(wanted_entries(workload, merged, revisions, installed, now))
+            wanted = wanted_entries(workload, merged, revisions, installed, now)
+            entries = record.newest({**self._seen.get(uid, {}), **wanted})
             if entries == known or (merged is not None and entries == merged):
                 continue
             body = record.write(self._namespace, workload.raw, entries)
             self._api.apply(self._path(uid), body, FIELD_MANAGER)
             self._written[uid] = entries
         self._forget()
+        recorded = {objects.uid(subject.classified.workload.raw) for subject in surveyed}
+        for uid in tuple(self._seen):
+            if (
+                uid not in recorded
+                or self._seen[uid].keys() <= self._written.get(uid, self._cache.records.get(uid, {})).keys()
+            ):
+                del self._seen[uid]
 
     def _forget(self) -> None:
         state = self._cache.state

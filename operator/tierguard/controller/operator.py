@@ -24,6 +24,7 @@ from tierguard.controller.loop import Loop
 from tierguard.controller.metrics import ResourceCollector
 from tierguard.controller.options import Options
 from tierguard.controller.reconcile import Reconciler
+from tierguard.guard.objects import KubeObject
 from tierguard.guard.state import AUTOSCALERS, CONTROLLERS, Identities
 
 log = logging.getLogger("tierguard.operator")
@@ -36,6 +37,7 @@ class Operator:
         self._options = options
         self._loop: Loop | None = None
         self._cache: ClusterCache | None = None
+        self._reconciler: Reconciler | None = None
 
     def register(self, registry: kopf.OperatorRegistry) -> None:
         """Register the handlers with kopf."""
@@ -57,10 +59,9 @@ class Operator:
         identities = Identities(
             CONTROLLERS | {own_name, *self._options.controllers}, AUTOSCALERS | set(self._options.autoscalers)
         )
-        self._cache = cache = ClusterCache(
-            api, self._options.namespace, identities, status=True, listener=lambda _kind, _obj: self._wake()
-        )
-        self._loop = Loop(Reconciler(api, cache, self._options))
+        self._cache = cache = ClusterCache(api, self._options.namespace, identities, status=True, listener=self._noted)
+        self._reconciler = Reconciler(api, cache, self._options)
+        self._loop = Loop(self._reconciler)
         self._serve_health(cache, self._loop)
         cache.start()
         self._loop.start()
@@ -81,6 +82,11 @@ class Operator:
 
     async def changed(self, **_: Any) -> None:
         """One of our resources changed, or kopf listed it."""
+        self._wake()
+
+    def _noted(self, kind: str, obj: KubeObject) -> None:
+        if self._reconciler is not None:
+            self._reconciler.observe(kind, obj)
         self._wake()
 
     def _wake(self) -> None:

@@ -56,6 +56,10 @@ class Reconciler:
         self._budgets = BudgetKeeper(api, cache)
         self._records = RecordKeeper(api, cache, options.namespace)
 
+    def observe(self, kind: str, obj: KubeObject) -> None:
+        """Take note of what may be gone again when the next pass comes. Called from the reflectors' threads."""
+        self._records.observe(kind, obj, self._clock())
+
     def once(self) -> Outcome:
         """Look at everything and mend what is not as it should be."""
         outcome = Outcome()
