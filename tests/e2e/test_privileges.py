@@ -34,7 +34,10 @@ GRANTED = {
             for pair in verbs(f"{kind}.apps", *READ)
         ),
         *verbs("controllerrevisions.apps", "list"),
-        *verbs("cronjobs.batch", *READ),
+        *verbs("services", *READ),
+        *verbs("cronjobs.batch", *READ, "patch"),
+        *verbs("cronjobs.batch/status", "patch"),
+        *verbs("jobs.batch", *READ),
         *verbs("poddisruptionbudgets.policy", *READ, "create", "patch", "delete"),
         *verbs("events.events.k8s.io", "create"),
         *verbs("validatingwebhookconfigurations.admissionregistration.k8s.io", "create", "get", "patch"),
@@ -53,7 +56,9 @@ GRANTED = {
         *verbs("daemonsets.apps", *READ),
         *verbs("cronjobs.batch", *READ),
         *verbs("poddisruptionbudgets.policy", *READ),
-        *verbs("configmaps", *READ),
+        *verbs("services", *READ),
+        *verbs("subjectaccessreviews.authorization.k8s.io", "create"),
+        *verbs("configmaps", *READ, "create", "patch"),
     },
 }
 

@@ -11,12 +11,12 @@ from tierguard.controller.certificates import make_authority, make_leaf
 from tierguard.controller.configuration import Endpoint, configuration
 from tierguard.controller.maintained import budget_name, wanted_budgets
 from tierguard.controller.rollback import complete, history, wanted_entries
-from tierguard.controller.status import freeze_status
+from tierguard.controller.status import Seen, freeze_status
 from tierguard.controller.transitions import transition
 from tierguard.disruption import Budget
 from tierguard.guard.holds import compile_freeze, compile_policy
 from tierguard.guard.state import State
-from tierguard.guard.survey import survey
+from tierguard.guard.survey import Surroundings, survey
 from tierguard.guard.workload import Workload, template_hash
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
@@ -132,12 +132,12 @@ def test_only_own_revisions_from_before_the_installation_count() -> None:
 def frozen(**spec: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     raw = manifests.freeze("f", startsAt="2026-11-10T17:00:00Z", expiresAt="2026-11-12T05:00:00Z", **spec)
     raw["metadata"] |= {"generation": 1, "uid": "u"}
-    return raw, freeze_status(raw, compile_freeze(raw), (), NOW)
+    return raw, freeze_status(raw, compile_freeze(raw), Seen(), NOW)
 
 
 def test_a_status_does_not_tick() -> None:
     raw, status = frozen()
-    later = freeze_status({**raw, "status": status}, compile_freeze(raw), (), NOW + timedelta(hours=3))
+    later = freeze_status({**raw, "status": status}, compile_freeze(raw), Seen(), NOW + timedelta(hours=3))
 
     assert later == status
     assert status["current"] == {"start": "2026-11-10T17:00:00Z", "end": "2026-11-12T05:00:00Z"}
@@ -165,7 +165,14 @@ def test_a_leaf_is_for_its_names_and_signed_by_its_authority() -> None:
 
 
 def expressions(known: State) -> dict[str, str]:
-    made = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", known, [PLACE], None)
+    made = configuration(
+        "tierguard",
+        Endpoint("tierguard-system", "webhook", 443),
+        b"CA",
+        known,
+        Surroundings(namespaces=frozenset([PLACE])),
+        None,
+    )
     return {webhook["name"]: str(webhook.get("matchConditions")) for webhook in made["webhooks"]}
 
 

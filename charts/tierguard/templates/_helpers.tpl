@@ -131,6 +131,15 @@ resources:
 {{- range .Values.identities.controllers }}
 - {{ printf "--controller=%s" . | quote }}
 {{- end }}
+{{- range .Values.identities.gitops }}
+- {{ printf "--gitops=%s" . | quote }}
+{{- end }}
+{{- range .Values.identities.rotators }}
+- {{ printf "--rotator=%s" . | quote }}
+{{- end }}
+{{- range .Values.immutableTags }}
+- {{ printf "--immutable-tags=%s" . | quote }}
+{{- end }}
 {{- if ne .Values.logLevel "INFO" }}
 - --log-level={{ .Values.logLevel }}
 {{- end }}

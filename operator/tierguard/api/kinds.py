@@ -42,6 +42,7 @@ def _condition(condition_type: str) -> str:
 _WORKLOADS = Column("Workloads", "integer", ".status.guardedWorkloads", "How many workloads it selects now.")
 _TICKET = Column("Ticket", "string", ".spec.changeTicket", "The change ticket.", priority=1)
 _REQUESTED = Column("Requested-By", "string", ".spec.requestedBy", "Who asked for it.", priority=1)
+_REFUSED = Column("Refused", "integer", ".status.refused.total", "How many changes were refused in this stretch.")
 _REASON = Column("Reason", "string", ".spec.reason", "Why.")
 _AGE = Column("Age", "date", ".metadata.creationTimestamp", "How old it is.")
 
@@ -54,6 +55,7 @@ FREEZE = Kind(
         Column("Active", "string", _condition("Active"), "Whether it holds now."),
         Column("Until", "string", ".status.current.end", "When the stretch that holds now ends."),
         Column("Next", "string", ".status.next.start", "When it holds next."),
+        _REFUSED,
         _WORKLOADS,
         _REASON,
         _TICKET,
@@ -70,6 +72,7 @@ WINDOW = Kind(
         Column("Open", "string", _condition("Open"), "Whether changes are allowed now."),
         Column("Closes", "string", ".status.current.end", "When it closes."),
         Column("Opens", "string", ".status.next.start", "When it opens next."),
+        _REFUSED,
         _WORKLOADS,
         _REASON,
         _TICKET,

@@ -106,6 +106,7 @@ class ChangeKind(StrEnum):
     PAUSE = "Pause"
     RESUME = "Resume"
     DECLASSIFY = "Declassify"
+    CONFIGURATION = "Configuration"
 
 
 class AllowedKind(StrEnum):
@@ -119,6 +120,7 @@ class AllowedKind(StrEnum):
     SCALE_DOWN = "ScaleDown"
     SCALE_TO_ZERO = "ScaleToZero"
     SETTINGS = "Settings"
+    CONFIGURATION = "Configuration"
 
 
 DEFAULT_ALLOWED = [AllowedKind.ROLLBACK, AllowedKind.SCALE_UP, AllowedKind.RESTART]

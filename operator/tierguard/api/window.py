@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from tierguard.api.ledger import Ledger
 from tierguard.api.model import ApiModel, Sentence
 from tierguard.api.schedule import Schedule
 from tierguard.api.scope import (
@@ -27,7 +28,7 @@ class WindowSpec(Accountable):
     schedule: Schedule = Field(description="The periods during which the window is open.")
     allow: list[AllowedKind] = Field(
         default=DEFAULT_ALLOWED,
-        max_length=8,
+        max_length=9,
         description="Change kinds that are possible also while the window is closed.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
@@ -39,6 +40,15 @@ class WindowStatus(StatusBase):
 
     current: Span | None = Field(default=None, description="The stretch during which it is open now.")
     next: Span | None = Field(default=None, description="The next stretch during which it will be open.")
+    upcoming: list[Span] = Field(
+        default=[],
+        max_length=5,
+        description="The next stretches during which it will be open, at most five.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    refused: Ledger | None = Field(
+        default=None, description="Changes that were refused because it is, or was last, closed."
+    )
 
 
 class ChangeWindow(ApiModel):

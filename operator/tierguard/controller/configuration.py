@@ -5,9 +5,9 @@ window or policy can select. The cheapest review is the one that never leaves th
 
 | webhook | failurePolicy | is asked about |
 |---|---|---|
-| `guarded.tierguard.io` | Fail | changes to guarded workloads and to their namespaces |
-| `policy.tierguard.io` | Ignore | scaling, budgets, and what controllers usually make: pods, ReplicaSets, Jobs |
-| `resources.tierguard.io` | Fail | tierguard's own kinds |
+| `guarded.tierguard.io` | Fail | changes to guarded workloads, to their namespaces and to their volume claims |
+| `policy.tierguard.io` | Ignore | scaling, budgets, configuration, and what controllers make: pods, ReplicaSets, Jobs |
+| `resources.tierguard.io` | Fail | tierguard's own kinds, and their CustomResourceDefinitions |
 """
 
 import base64
@@ -18,13 +18,20 @@ from typing import Any
 from tierguard.api.kinds import KINDS
 from tierguard.api.model import GROUP, VERSION
 from tierguard.guard import celtext
+from tierguard.guard.definitions import DEFINITIONS
 from tierguard.guard.objects import KubeObject
+from tierguard.guard.operations import OPERATION_LABEL, PROVIDER_LABEL, operation_freezes
 from tierguard.guard.scope import GUARDED_TIERS, Scope, tier_of_label
 from tierguard.guard.state import State
+from tierguard.guard.survey import Surroundings
 from tierguard.guard.workload import WORKLOAD_KINDS, WorkloadKind
 
 MOST_NAMESPACES = 2000
 """Namespaces that are listed as known; with more of them a new one counts as known until the next pass."""
+MOST_READ = 1000
+"""ConfigMaps and Secrets that are sent by name."""
+MOST_SERVICES = 100
+"""Services of guarded workloads whose selectors are compiled."""
 TIMEOUT_SECONDS = 5
 PATH = "/validate"
 
@@ -57,25 +64,21 @@ def configuration(
     endpoint: Endpoint,
     ca_bundle: bytes,
     state: State,
-    occupied: Iterable[str],
+    around: Surroundings,
     owner: KubeObject | None,
 ) -> KubeObject:
-    """The configuration as it should be now, for server-side apply.
-
-    `occupied` names the namespaces that have a classified workload in them; `owner` is an owner reference, if there is one.
-    """
+    """The configuration as it should be now, for server-side apply. `owner` is an owner reference, if there is one."""
     common = {
         "admissionReviewVersions": ["v1"],
-        "sideEffects": "None",
+        "sideEffects": "NoneOnDryRun",  # refusals and broken glass go into a journal, unless it is a dry run
         "matchPolicy": "Equivalent",
         "timeoutSeconds": TIMEOUT_SECONDS,
         "clientConfig": endpoint.client_config(ca_bundle),
     }
     person = {"name": "not-a-controller", "expression": _person(state)}
-    can_be_guarded = _can_be_guarded(state)
-    or_namespace = f"({can_be_guarded}) || ({_occupied(occupied)})"
-    guarded = {"name": "can-be-guarded", "expression": or_namespace}
-    or_scaling = {"name": "can-be-guarded", "expression": _scaling_or(can_be_guarded, state)}
+    can_be_guarded = _can_be_guarded(state, around)
+    guarded = {"name": "can-be-guarded", "expression": _by_resource(can_be_guarded, around)}
+    or_scaling = {"name": "can-be-guarded", "expression": _scaling_or(can_be_guarded, state, around)}
     elsewhere = {
         "matchExpressions": [
             {
@@ -92,7 +95,10 @@ def configuration(
             "failurePolicy": "Fail",
             "namespaceSelector": elsewhere,
             "matchConditions": [person, guarded],
-            "rules": [*_rules(_authored(), _ALL), _rule("", "v1", ["namespaces"], _CHANGES)],
+            "rules": [
+                *_rules(_authored(), _ALL),
+                _rule("", "v1", ["namespaces", "persistentvolumeclaims"], _CHANGES),
+            ],
         },
         {
             **common,
@@ -100,19 +106,25 @@ def configuration(
             "failurePolicy": "Ignore",
             "timeoutSeconds": 2,
             "namespaceSelector": elsewhere,
-            "matchConditions": [person, or_scaling],
+            "matchConditions": [{"name": "not-a-controller", "expression": _person_or_job(state)}, or_scaling],
             "rules": [
                 *_rules(_made_by_controllers(), ("CREATE", "UPDATE")),
                 _rule("apps", "v1", ["replicasets"], ("DELETE",)),
                 _rule("apps", "v1", [f"{resource}/scale" for resource in _scaled()], ("UPDATE",)),
                 _rule("policy", "v1", ["poddisruptionbudgets"], _ALL),
+                _rule("", "v1", ["configmaps", "secrets"], _ALL),
+                _rule("autoscaling", "v2", ["horizontalpodautoscalers"], _CHANGES),
             ],
         },
         {
             **common,
             "name": f"resources.{GROUP}",
             "failurePolicy": "Fail",
-            "rules": [_rule(GROUP, VERSION, [kind.plural for kind in KINDS], _ALL)],
+            "matchConditions": [{"name": "ours", "expression": _ours()}],
+            "rules": [
+                _rule(GROUP, VERSION, [kind.plural for kind in KINDS], _ALL),
+                _rule("apiextensions.k8s.io", "v1", ["customresourcedefinitions"], _CHANGES),
+            ],
         },
     ]
     metadata: dict[str, Any] = {"name": name, "labels": {"app.kubernetes.io/managed-by": "tierguard"}}
@@ -128,34 +140,87 @@ def configuration(
 
 _ALL = ("CREATE", "UPDATE", "DELETE")
 _CHANGES = ("UPDATE", "DELETE")
+_NEW_JOB = "request.resource.resource == 'jobs' && request.operation == 'CREATE'"
+# Of a claim's updates only those matter that let it be deleted.
+_LOSABLE = (
+    "request.operation == 'DELETE'"
+    " || object.?metadata.?ownerReferences.orValue([]) != oldObject.?metadata.?ownerReferences.orValue([])"
+    " || object.?metadata.?annotations.orValue({}) != oldObject.?metadata.?annotations.orValue({})"
+)
 
 
 def _person(state: State) -> str:
     return f"!({celtext.one_of('request.userInfo.username', state.identities.controllers)})"
 
 
-def _scaling_or(expression: str, state: State) -> str:
+def _person_or_job(state: State) -> str:
+    """As `_person`; but while operations may be frozen, new Jobs are asked about whoever makes them."""
+    person = _person(state)
+    return f"({person}) || ({_NEW_JOB})" if operation_freezes(state.freezes) else person
+
+
+def _ours() -> str:
+    ours = celtext.one_of("request.name", DEFINITIONS)
+    return f"request.resource.resource != 'customresourcedefinitions' || ({ours})"
+
+
+def _scaling_or(expression: str, state: State, around: Surroundings) -> str:
     """A Scale has no labels, a budget selects by others' labels: of these, all are sent, but autoscalers' scaling."""
+    inhabited = celtext.one_of("request.namespace", around.namespaces)
+    expression = (
+        f"request.resource.resource in ['configmaps', 'secrets'] ? ({_read(state, around)})"
+        f" : request.resource.resource == 'horizontalpodautoscalers' ? ({inhabited}) : ({expression})"
+    )
     autoscaler = celtext.one_of("request.userInfo.username", state.identities.autoscalers)
     # Without has(): the field is absent for the object itself, and an error under Ignore means not being asked at all.
     is_scale = "has(request.subResource) && request.subResource == 'scale'"
     scaling = f"{is_scale} ? !({autoscaler}) : ({expression})"
-    return f"request.resource.resource == 'poddisruptionbudgets' || ({scaling})"
+    jobs = f" || ({_NEW_JOB})" if operation_freezes(state.freezes) else ""
+    return f"request.resource.resource == 'poddisruptionbudgets'{jobs} || ({scaling})"
 
 
-def _occupied(namespaces: Iterable[str]) -> str:
-    """A Namespace is as guarded as what is in it, which its own labels need not tell."""
-    return f"request.resource.resource == 'namespaces' && {celtext.one_of('request.name', namespaces)}"
+def _read(state: State, around: Surroundings) -> str:
+    """Configuration by name, unless who renews certificates and secrets writes it; by namespace where names are too many."""
+    person = f"!({celtext.one_of('request.userInfo.username', state.identities.rotators)})"
+    if len(around.read) > MOST_READ:
+        return f"{person} && {celtext.one_of('request.namespace', {namespace for _, namespace, _ in around.read})}"
+    place = "request.resource.resource + '/' + request.namespace + '/' + o.?metadata.?name.orValue('')"
+    names = [f"{kind.lower()}s/{namespace}/{name}" for kind, namespace, name in around.read]
+    return f"{person} && [object, oldObject].exists(o, o != null && {celtext.one_of(f'({place})', names)})"
 
 
-def _can_be_guarded(state: State) -> str:
+def _by_resource(expression: str, around: Surroundings) -> str:
+    """A Namespace or a claim is as guarded as the workloads that live by it, which its own labels need not tell."""
+    named = celtext.one_of("request.name", around.namespaces)
+    inhabited = celtext.one_of("request.namespace", around.namespaces)
+    return (
+        f"request.resource.resource == 'persistentvolumeclaims' ? ((({expression}) || {inhabited}) && ({_LOSABLE}))"
+        f" : (({expression}) || (request.resource.resource == 'namespaces' && {named}))"
+    )
+
+
+def _can_be_guarded(state: State, around: Surroundings) -> str:
     """Whether anything can give the object a tier that somebody cares about. Too much is fine, too little is not."""
     tiers = {*GUARDED_TIERS, *(tier for hold in (*state.freezes, *state.windows) for tier in hold.tiers)}
     namespaces = [name for name, labels in state.namespaces.items() if tier_of_label(labels) in tiers]
     in_namespace = celtext.one_of("request.namespace", namespaces)
     terms = [in_namespace, _unknown_namespace(state), _owned(), celtext.on_labels([celtext.tier_label(tiers)])]
     terms += [_scope_term(policy.scope, state) for policy in state.policies]
+    terms += _behind_services(around)
+    if operation_freezes(state.freezes):
+        batch = [f"{celtext.text(label)} in l" for label in (OPERATION_LABEL, PROVIDER_LABEL)]
+        terms.append(celtext.on_labels(batch))
     return " || ".join(f"({term})" for term in dict.fromkeys(terms) if term != "false")
+
+
+def _behind_services(around: Surroundings) -> list[str]:
+    """What a Service of a guarded workload selects besides it; by namespace where Services are too many."""
+    if len(around.services) > MOST_SERVICES:
+        return [celtext.one_of("request.namespace", {namespace for namespace, _ in around.services})]
+    return [
+        f"{celtext.one_of('request.namespace', [namespace])} && {celtext.on_labels([celtext.labels(dict(selector))])}"
+        for namespace, selector in sorted(around.services)
+    ]
 
 
 def _unknown_namespace(state: State) -> str:

@@ -14,11 +14,12 @@ from tierguard.cluster import record
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.controller import announce
+from tierguard.controller.ledgers import Told, events, together
 from tierguard.controller.maintained import wanted_budgets
 from tierguard.controller.options import FIELD_MANAGER
 from tierguard.controller.rollback import RECORDED_KINDS, complete, wanted_entries
-from tierguard.controller.status import freeze_status, policy_status, window_status
-from tierguard.controller.transitions import transition
+from tierguard.controller.status import Seen, freeze_status, policy_status, window_status
+from tierguard.controller.transitions import announcement, transition
 from tierguard.guard import objects
 from tierguard.guard.holds import Hold, Policy
 from tierguard.guard.objects import KubeObject
@@ -26,6 +27,10 @@ from tierguard.guard.survey import Surveyed
 from tierguard.guard.workload import Workload, template_hash
 
 log = logging.getLogger(__name__)
+
+
+MOST_KNOWN = 10_000
+"""Events that are remembered as told."""
 
 
 def post(api: Api, event: KubeObject) -> None:
@@ -43,13 +48,18 @@ class StatusKeeper:
     def __init__(self, api: Api, cache: ClusterCache) -> None:
         self._api = api
         self._cache = cache
+        self._known: set[str] = set()
+        """What was told already, so that it is not posted again and again only to be refused as a duplicate."""
 
     def keep(self, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
         """Write what changed. Raises the first ApiError after all were tried; the next pass writes the rest."""
         state = self._cache.state
+        told = together(tuple(self._cache.journals.values()))
+        seen = Seen(surveyed, told, state, tuple(self._cache.jobs.values()))
         work: list[Callable[[], None]] = [
-            *(partial(self._hold, FREEZE, freeze, freeze_status, surveyed, now) for freeze in state.freezes),
-            *(partial(self._hold, WINDOW, window, window_status, surveyed, now) for window in state.windows),
+            *(partial(self._hold, FREEZE, freeze, freeze_status, seen, now) for freeze in state.freezes),
+            *(partial(self._hold, WINDOW, window, window_status, seen, now) for window in state.windows),
+            partial(self._tell, told, now),
             *(partial(self._policy, policy, surveyed, now) for policy in state.policies),
         ]
         failures: list[ApiError] = []
@@ -70,18 +80,34 @@ class StatusKeeper:
         self,
         kind: Kind,
         hold: Hold,
-        status_of: Callable[[KubeObject, Hold, Iterable[Surveyed], datetime], dict[str, Any]],
-        surveyed: tuple[Surveyed, ...],
+        status_of: Callable[[KubeObject, Hold, Seen, datetime], dict[str, Any]],
+        seen: Seen,
         now: datetime,
     ) -> None:
         stored = self._cache.raw[kind.kind].get(hold.name)
         if stored is None:
             return
-        status = status_of(stored, hold, surveyed, now)
+        status = status_of(stored, hold, seen, now)
         event = transition(kind, stored, hold, status, now)
         if event is not None:
             post(self._api, event)
+        coming = announcement(stored, hold, now) if kind is FREEZE else None
+        if coming is not None and objects.name(coming) not in self._known:
+            post(self._api, coming)
+            self._known.add(objects.name(coming))
         self._write(kind, stored, status)
+
+    def _tell(self, told: Told, now: datetime) -> None:
+        """Post what the journals tell, each thing once. After a restart the API server refuses it as a duplicate."""
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        for key, event in events(self._cache.state, told, self._known, now):
+            try:
+                post(self._api, event)
+            except ApiError as error:
+                if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):  # its namespace is on its way out
+                    raise
+            self._known.add(key)
 
     def _write(self, kind: Kind, stored: KubeObject, status: dict[str, Any]) -> None:
         if objects.mapping(stored, "status") == status:

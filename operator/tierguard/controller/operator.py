@@ -8,6 +8,7 @@ leave them without its marks if a handler kept any: they are watched by `cluster
 import asyncio
 import logging
 import os
+from dataclasses import replace
 from typing import Any
 
 import kopf
@@ -25,7 +26,6 @@ from tierguard.controller.metrics import ResourceCollector
 from tierguard.controller.options import Options
 from tierguard.controller.reconcile import Reconciler
 from tierguard.guard.objects import KubeObject
-from tierguard.guard.state import AUTOSCALERS, CONTROLLERS, Identities
 
 log = logging.getLogger("tierguard.operator")
 
@@ -56,10 +56,15 @@ class Operator:
         settings.networking.request_timeout = 30
         api = await asyncio.to_thread(Api.connect, self._options.kubeconfig)
         own_name = await asyncio.to_thread(identity.own_name, api)
-        identities = Identities(
-            CONTROLLERS | {own_name, *self._options.controllers}, AUTOSCALERS | set(self._options.autoscalers)
+        known = self._options.identities
+        self._cache = cache = ClusterCache(
+            api,
+            self._options.namespace,
+            replace(known, controllers=known.controllers | {own_name}),
+            status=True,
+            immutable_tags=self._options.immutable_tags,
+            listener=self._noted,
         )
-        self._cache = cache = ClusterCache(api, self._options.namespace, identities, status=True, listener=self._noted)
         self._reconciler = Reconciler(api, cache, self._options)
         self._loop = Loop(self._reconciler)
         self._serve_health(cache, self._loop)

@@ -1,9 +1,10 @@
 """How the operator process is started."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tierguard.controller.configuration import Endpoint
+from tierguard.guard.state import Identities
 
 FIELD_MANAGER = "tierguard-operator"
 
@@ -23,8 +24,8 @@ class Options:
     health_address: str
     health_port: int
     kubeconfig: Path | None = None
-    autoscalers: tuple[str, ...] = ()
-    controllers: tuple[str, ...] = ()
+    identities: Identities = field(default_factory=Identities)
+    immutable_tags: tuple[str, ...] = ()
     log_level: str = "INFO"
 
     @property

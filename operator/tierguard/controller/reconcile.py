@@ -15,11 +15,14 @@ from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.controller import identity
 from tierguard.controller.configuration import configuration
+from tierguard.controller.journals import JournalKeeper
 from tierguard.controller.keepers import BudgetKeeper, RecordKeeper, StatusKeeper
 from tierguard.controller.options import FIELD_MANAGER, Options
+from tierguard.controller.suspending import SuspensionKeeper
+from tierguard.controller.transitions import next_announcement
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
-from tierguard.guard.survey import Surveyed, survey
+from tierguard.guard.survey import Surveyed, surroundings, survey
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,8 @@ class Reconciler:
         self._configured_at: datetime | None = None
         self._statuses = StatusKeeper(api, cache)
         self._budgets = BudgetKeeper(api, cache)
+        self._suspensions = SuspensionKeeper(api, cache)
+        self._journals = JournalKeeper(api, cache, options.namespace)
         self._records = RecordKeeper(api, cache, options.namespace)
 
     def observe(self, kind: str, obj: KubeObject) -> None:
@@ -74,6 +79,9 @@ class Reconciler:
         self._step(outcome, "rollback record", lambda: self._records.keep(surveyed, self._installation(), now))
         self._step(outcome, "disruption budgets", lambda: self._budgets.keep(surveyed, now))
         self._step(outcome, "status", lambda: self._statuses.keep(surveyed, now))
+        # After the status, which so tells of each CronJob what it was before.
+        self._step(outcome, "suspensions", lambda: self._suspensions.keep(now))
+        self._step(outcome, "journals", lambda: self._journals.keep(now))
         if outcome.failed:
             outcome.pause = RETRY_PAUSE
         else:
@@ -107,10 +115,9 @@ class Reconciler:
             return
         name = self._options.configuration_name
         path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{name}"
-        occupied = {s.classified.workload.namespace for s in surveyed}
-        wanted = configuration(
-            name, self._options.endpoint, self._authority, self._cache.state, occupied, self._owner()
-        )
+        state = self._cache.state
+        around = surroundings(surveyed, state)
+        wanted = configuration(name, self._options.endpoint, self._authority, state, around, self._owner())
         recent = self._configured_at is not None and now - self._configured_at < timedelta(seconds=LONGEST_PAUSE)
         if wanted == self._configured and recent:
             return
@@ -155,5 +162,7 @@ class Reconciler:
         for hold in (*state.freezes, *state.windows):
             current, following = hold.timeline.covering(now), hold.timeline.next_after(now)
             instants += [current.end if current else None, following.start if following else None]
+            instants.append(next_announcement(hold, now))
+            instants += [exception.expires_at for exception in hold.exceptions]
         ahead = [(instant - now).total_seconds() for instant in instants if instant is not None and instant > now]
         return min([LONGEST_PAUSE, *ahead])

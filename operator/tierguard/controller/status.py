@@ -1,18 +1,33 @@
 """What the status of each of our resources should say at an instant. Pure; nothing in it ticks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tierguard.api.ledger import MOST_LISTED
 from tierguard.api.model import rfc3339
+from tierguard.controller import ledgers, suspension
+from tierguard.controller.rollback import RECORDED_KINDS, complete
 from tierguard.guard import objects
 from tierguard.guard.holds import Hold, Policy
 from tierguard.guard.objects import KubeObject
+from tierguard.guard.state import State
 from tierguard.guard.survey import Surveyed, selected_by
 from tierguard.schedule import FOREVER, Interval
 
 Status = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one pass of the operator sees, beside the resource itself."""
+
+    surveyed: tuple[Surveyed, ...] = ()
+    told: ledgers.Told = field(default_factory=ledgers.Told)
+    state: State = field(default_factory=State)
+    jobs: tuple[KubeObject, ...] = ()
+
 
 MOST_VIOLATIONS = 20
 MOST_UPCOMING = 5
@@ -62,23 +77,51 @@ _WINDOW = _Words(
 )
 
 
-def freeze_status(stored: KubeObject, hold: Hold, surveyed: Iterable[Surveyed], now: datetime) -> Status:
+def freeze_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> Status:
     """The status of an OperationalFreeze."""
-    status = _hold_status(_FREEZE, stored, hold, surveyed, now)
-    return {**status, "upcoming": [_span(interval) for interval in hold.timeline.upcoming(now, MOST_UPCOMING)]}
+    selected = selected_by(hold, seen.surveyed) if hold.deploys else ()
+    status = _hold_status(_FREEZE, stored, hold, seen, len(selected), now)
+    active = hold.timeline.covering(now) is not None
+    status |= {
+        "workloads": [str(s.classified.workload) for s in selected[:MOST_LISTED]],
+        "rolloutsInFlight": _in_flight(stored, selected, began=was(stored, "Active") != "True") if active else [],
+        "reviewsOwed": ledgers.reviews_owed(stored, hold, seen.told),
+        "suspended": suspension.suspended(stored, hold, seen.state, now),
+        "runningJobs": suspension.running_jobs(hold, list(seen.jobs), seen.state, now),
+    }
+    if hold.lift is not None:
+        lifted_at = objects.value(stored, "status", "liftedAt") or rfc3339(now)
+        status |= {"liftedAt": lifted_at, "liftedBy": [hold.lift.requested_by, *hold.lift.approved_by]}
+    return status
 
 
-def window_status(stored: KubeObject, hold: Hold, surveyed: Iterable[Surveyed], now: datetime) -> Status:
+def window_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> Status:
     """The status of a ChangeWindow."""
-    return _hold_status(_WINDOW, stored, hold, surveyed, now)
+    return _hold_status(_WINDOW, stored, hold, seen, len(selected_by(hold, seen.surveyed)), now)
 
 
-def _hold_status(words: _Words, stored: KubeObject, hold: Hold, surveyed: Iterable[Surveyed], now: datetime) -> Status:
+def _in_flight(stored: KubeObject, selected: Iterable[Surveyed], *, began: bool) -> list[str]:
+    """Rollouts that were under way when the stretch began and still are; later ones the freeze let through."""
+    under_way = [
+        str(s.classified.workload)
+        for s in selected
+        if s.classified.workload.kind in RECORDED_KINDS
+        and s.classified.workload.replicas != 0
+        and not complete(s.classified.workload)
+    ]
+    known = objects.sequence(stored, "status", "rolloutsInFlight")
+    return [name for name in under_way if began or name in known][:MOST_LISTED]
+
+
+def _hold_status(words: _Words, stored: KubeObject, hold: Hold, seen: Seen, selected: int, now: datetime) -> Status:
     current, following = hold.timeline.covering(now), hold.timeline.next_after(now)
     if hold.broken:
         reason, message = "Unreadable", f"the stored spec cannot be read, {words.unreadable}: {hold.broken}"
     elif current:
         reason, message = "InPeriod", f"{words.on} {_end(current)}"
+    elif hold.lift is not None and hold.lift.until is None:
+        people = f"{hold.lift.requested_by}, approved by {', '.join(hold.lift.approved_by)}"
+        reason, message = "Lifted", f"was lifted by {people}: {hold.lift.reason}"
     elif following:
         reason, message = "NotYet", f"{words.later} {rfc3339(following.start)}"
     else:
@@ -95,8 +138,12 @@ def _hold_status(words: _Words, stored: KubeObject, hold: Hold, surveyed: Iterab
     status: Status = {
         "observedGeneration": hold.generation,
         "conditions": [first, _valid(stored, hold, now)],
-        "guardedWorkloads": len(selected_by(hold, surveyed)),
+        "guardedWorkloads": selected,
+        "upcoming": [_span(interval) for interval in hold.timeline.upcoming(now, MOST_UPCOMING)],
     }
+    refused = ledgers.ledger(stored, seen.told, ledgers.stretch_of(hold, now))
+    if refused is not None:
+        status["refused"] = refused
     if current is not None and not hold.broken:
         status["current"] = _span(current)
     if following is not None:

@@ -5,11 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from tierguard.api.kinds import FREEZE, WINDOW, Kind
+from tierguard.api.model import rfc3339
 from tierguard.controller import announce
+from tierguard.controller.ledgers import summary
 from tierguard.controller.status import was
 from tierguard.guard import objects
 from tierguard.guard.holds import Hold
 from tierguard.guard.objects import KubeObject
+from tierguard.schedule import FOREVER
 
 _REASONS = {
     (FREEZE.kind, "True"): "FreezeBegan",
@@ -35,8 +38,37 @@ def transition(
     ticket = f" ({hold.ticket})" if hold.ticket else ""
     why = f": {hold.reason}" if hold.reason else ""
     note = f"{hold.name}{ticket} {condition['message']}{why}. It selects {status['guardedWorkloads']} workloads."
+    if in_flight := status.get("rolloutsInFlight"):
+        note += f" Rollouts under way, which finish: {', '.join(in_flight)}."
+    if kind is FREEZE and after == "False":
+        note += f" {summary(objects.mapping(stored, 'status', 'refused'))}"
     reason = _REASONS[(kind.kind, after)]
     return announce.event(stored, reason=reason, note=note, action="Transition", at=at, now=now)
+
+
+def announcement(stored: KubeObject, hold: Hold, now: datetime) -> KubeObject | None:
+    """The event that announces the next stretch of a freeze, once at each of its lead times; None at other times.
+
+    Of several lead times that have passed already, as of a freeze that was made late, the shortest is told.
+    """
+    following = hold.timeline.next_after(now)
+    if following is None or hold.broken or hold.timeline.covering(now) is not None:
+        return None
+    due = [lead for lead in hold.announce if following.start - lead <= now]
+    if not due:
+        return None
+    at = following.start - min(due)
+    ticket = f" ({hold.ticket})" if hold.ticket else ""
+    end = "" if following.end == FOREVER else f" until {rfc3339(following.end)}"
+    note = f"{hold.name}{ticket} holds from {rfc3339(following.start)}{end}: {hold.reason}"
+    return announce.event(stored, reason="FreezeAnnounced", note=note, action="Announce", at=at, now=now)
+
+
+def next_announcement(hold: Hold, now: datetime) -> datetime | None:
+    """When the operator has to look again so that nothing is announced late; None where nothing is to be announced."""
+    following = hold.timeline.next_after(now)
+    ahead = () if following is None else (following.start - lead for lead in hold.announce)
+    return min((instant for instant in ahead if instant > now), default=None)
 
 
 def _ended(stored: KubeObject, now: datetime) -> datetime:

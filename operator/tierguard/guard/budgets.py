@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from tierguard.api.scope import ChangeKind
-from tierguard.disruption import Budget
+from tierguard.disruption import Budget, allowed_when_healthy
 from tierguard.guard.change import Change, being_deleted
 from tierguard.guard.classify import Classified, classify
 from tierguard.guard.compose import ALLOWED_AS_IS, compose
+from tierguard.guard.configuration import held_by_workloads
 from tierguard.guard.finding import Decision, Effect, Finding, Undecidable
 from tierguard.guard.rules import DisruptionBudget
+from tierguard.guard.rules.disruption_budget import controllers_of
 from tierguard.guard.soundness import judge
 from tierguard.guard.state import State
 
@@ -32,10 +34,24 @@ def evaluate_budget(change: Change, state: State, now: datetime) -> Decision:
         for workload in state.in_namespace(change.namespace)
         if any(b is not None and b.selects(workload.template_labels) for b in (before, after))
     ]
-    kind = ChangeKind.CREATE if old is None else ChangeKind.DELETE if new is None else ChangeKind.SETTINGS
-    found = list(_findings(covered, (_with(state, change, before), _with(state, change, after)), now))
+    kind = ChangeKind.CREATE if old is None else ChangeKind.CONFIGURATION
+    found = tuple(_findings(covered, (_with(state, change, before), _with(state, change, after)), now))
+    if before is not None:
+        looser = [c for c in covered if c.tier is not None and _loosens(c, before, after, state)]
+        return held_by_workloads(change, looser, state, now, found)
     tier = min((c.tier for c in covered if c.tier is not None), default=None)
     return compose(change, (kind,), tier, found) if found else Decision(ALLOWED_AS_IS.outcome, (kind,), tier)
+
+
+def _loosens(subject: Classified, before: Budget, after: Budget | None, state: State) -> bool:
+    """Whether more of the workload's pods may be evicted at once than before."""
+    labels = subject.workload.template_labels
+    if not before.selects(labels):
+        return False
+    if after is None or not after.selects(labels):
+        return True
+    was, will = (allowed_when_healthy(budget, controllers_of(budget, state)) for budget in (before, after))
+    return will.allowed > was.allowed
 
 
 def _with(state: State, change: Change, budget: Budget | None) -> State:

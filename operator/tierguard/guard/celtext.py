@@ -6,7 +6,7 @@ access goes through an optional.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tierguard.api.scope import Selector, SelectorOperator
 from tierguard.guard.scope import TIER_LABEL
@@ -15,6 +15,7 @@ from tierguard.guard.scope import TIER_LABEL
 _LABEL_MAPS = (
     "o.?metadata.?labels.orValue({})",
     "o.?spec.?template.?metadata.?labels.orValue({})",
+    "o.?spec.?jobTemplate.?metadata.?labels.orValue({})",
     "o.?spec.?jobTemplate.?spec.?template.?metadata.?labels.orValue({})",
 )
 
@@ -43,6 +44,12 @@ def tier_label(tiers: Iterable[int]) -> str:
     """Whether the map `l` has a tier label that names one of `tiers`, or that names no tier at all (counts as 0)."""
     others = sorted({"0", "1", "2", "3", "4"} - {str(tier) for tier in tiers})
     return f"{text(TIER_LABEL)} in l && !({one_of(f'l[{text(TIER_LABEL)}]', others)})"
+
+
+def labels(wanted: Mapping[str, str]) -> str:
+    """Whether the label map `l` has all of `wanted`."""
+    parts = (f"{text(key)} in l && l[{text(key)}] == {text(value)}" for key, value in sorted(wanted.items()))
+    return " && ".join(f"({part})" for part in parts) or "true"
 
 
 def selector(source: Selector | None) -> str:

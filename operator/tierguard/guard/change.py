@@ -1,7 +1,7 @@
 """What kind of change is it? Read from the old and the new object, never from what the caller says."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tierguard.api.scope import ChangeKind
@@ -19,6 +19,25 @@ class Operation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """Whether who makes the change may do `verb` on OperationalFreezes (on the one called `name`, where there is a name).
+
+    RBAC answers it, through a SubjectAccessReview; the verbs are `bypass`, `approve` and `lift`.
+    """
+
+    verb: str
+    name: str = ""
+
+
+class Unanswered(Exception):  # noqa: N818 - it is no error: somebody has to ask RBAC, and then decide again
+    """The decision hangs on a `Question` to which the change brings no answer."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(f"whether the user may {question.verb} is not known")
+        self.question = question
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One request: who wants to make `new` out of `old`.
 
@@ -33,6 +52,15 @@ class Change:
     old: KubeObject | None
     new: KubeObject | None
     user: str = ""
+    answers: Mapping[Question, bool] = field(default_factory=dict)
+    """What RBAC said about `user`, as far as it was asked."""
+
+    def may(self, verb: str, name: str = "") -> bool:
+        """Whether the user may do `verb`. Raises Unanswered when nobody has asked yet."""
+        question = Question(verb, name)
+        if question not in self.answers:
+            raise Unanswered(question)
+        return self.answers[question]
 
     @property
     def subject(self) -> str:
@@ -48,6 +76,7 @@ SEVERITY = (
     ChangeKind.SCALE_TO_ZERO,
     ChangeKind.CREATE,
     ChangeKind.ROLLOUT,
+    ChangeKind.CONFIGURATION,
     ChangeKind.SETTINGS,
     ChangeKind.SCALE_DOWN,
     ChangeKind.RESUME,
@@ -71,14 +100,17 @@ def gravest_first(kinds: set[ChangeKind]) -> tuple[ChangeKind, ...]:
     return tuple(kind for kind in SEVERITY if kind in found)
 
 
-def kinds_of_update(old: Workload, new: Workload, was_available: WasAvailable) -> set[ChangeKind]:
+def kinds_of_update(
+    old: Workload, new: Workload, was_available: WasAvailable, immutable_tags: tuple[str, ...] = ()
+) -> set[ChangeKind]:
     """All that turning `old` into `new` does to the pods; empty for a no-op, for status and for metadata.
 
+    `immutable_tags` are prefixes of images whose tags the registry never moves.
     A change can be several things at once (a rollback that also scales to zero): whoever holds it must allow each.
     """
     if objects.value(old.raw, "spec") == objects.value(new.raw, "spec"):
         return set()  # nearly every request: status, metadata, a GitOps apply that changes nothing
-    kinds = _scaling(old, new) | _template(old, new, was_available)
+    kinds = _scaling(old, new) | _template(old, new, was_available, immutable_tags)
     if old.paused != new.paused:
         kinds.add(ChangeKind.PAUSE if new.paused else _resume(new, was_available))
     if old.settings() != new.settings():
@@ -101,7 +133,9 @@ def _scaling(old: Workload, new: Workload) -> set[ChangeKind]:
     return {ChangeKind.SCALE_UP if after > before else ChangeKind.SCALE_DOWN}
 
 
-def _template(old: Workload, new: Workload, was_available: WasAvailable) -> set[ChangeKind]:
+def _template(
+    old: Workload, new: Workload, was_available: WasAvailable, immutable_tags: tuple[str, ...]
+) -> set[ChangeKind]:
     if old.template == new.template:
         return set()
     if essence(old.template) == essence(new.template):
@@ -109,16 +143,16 @@ def _template(old: Workload, new: Workload, was_available: WasAvailable) -> set[
         if len(set(restarted)) == 1:
             return set()  # a hash label moved: controllers do that, and it says nothing about the pods
         # Without digests the "same" template may run other code than what is running now.
-        return {ChangeKind.RESTART if images_cannot_move(new.template) else ChangeKind.ROLLOUT}
+        return {ChangeKind.RESTART if images_cannot_move(new.template, immutable_tags) else ChangeKind.ROLLOUT}
     return {ChangeKind.ROLLBACK if was_available(template_hash(new.template)) else ChangeKind.ROLLOUT}
 
 
-def restarts_unpinned(old: Workload, new: Workload) -> bool:
+def restarts_unpinned(old: Workload, new: Workload, immutable_tags: tuple[str, ...] = ()) -> bool:
     """Whether it is a restart that counts as a rollout, because the images may have moved under their tags."""
     return (
         old.template != new.template
         and essence(old.template) == essence(new.template)
-        and not images_cannot_move(new.template)
+        and not images_cannot_move(new.template, immutable_tags)
     )
 
 

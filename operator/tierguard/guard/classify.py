@@ -1,6 +1,6 @@
 """Which tier is a workload, and who says so."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tierguard.guard.holds import Policy
@@ -46,7 +46,31 @@ def classify(
     candidates = bare.candidates
     policies = tuple(policy for policy in state.policies if policy.scope.matches(namespace_labels, candidates))
     tiers = [tier for tier in _tiers(workload, namespace_labels, policies, owner) if tier is not None]
-    return Classified(workload, min(tiers, default=None), namespace_labels, policies, owner)
+    tier = min(tiers, default=None)
+    if depth and tier != 0 and (selectors := state.services_in.get(namespace)):
+        tier = _behind(selectors, workload, tier, namespace, namespace_labels, state)
+    return Classified(workload, tier, namespace_labels, policies, owner)
+
+
+def _behind(
+    selectors: Mapping[str, Labels],
+    workload: Workload,
+    tier: int | None,
+    namespace: str,
+    namespace_labels: Labels,
+    state: State,
+) -> int | None:
+    """The tier of `workload` as one of several behind a Service: what serves beside a guarded workload is guarded too."""
+    mine = [selector for selector in selectors.values() if selector.items() <= workload.template_labels.items()]
+    if not mine:
+        return tier
+    for other in state.in_namespace(namespace):
+        if other.raw is workload.raw or not any(s.items() <= other.template_labels.items() for s in mine):
+            continue
+        found = classify(other, namespace, namespace_labels, state, 0).tier
+        if found in GUARDED_TIERS and (tier is None or found < tier):
+            tier = found
+    return tier
 
 
 def _tiers(

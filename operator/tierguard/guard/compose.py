@@ -9,6 +9,7 @@ from tierguard.api.scope import ChangeKind
 from tierguard.guard.change import Change
 from tierguard.guard.finding import MESSAGE_LIMIT, WARNING_LIMIT, Decision, Effect, Finding, Outcome
 from tierguard.guard.held import FREEZE_RULE, WINDOW_RULE
+from tierguard.guard.holds import Hold
 from tierguard.guard.objects import printable
 
 ALLOWED_AS_IS = Decision(Outcome.ALLOWED, (ChangeKind.NONE,))
@@ -25,9 +26,13 @@ def compose(
     found: Iterable[Finding],
     possible_from: datetime | None = None,
     *,
+    holds: Iterable[Hold] = (),
     hinges_on_absence: bool = False,
 ) -> Decision:
-    """The decision that `found` adds up to, with findings in a stable order and the message for a refusal."""
+    """The decision that `found` adds up to, with findings in a stable order and the message for a refusal.
+
+    `holds` are the freezes and windows among the findings' sources: people read the time in their zone too.
+    """
     findings = tuple(sorted(found, key=lambda f: (-f.effect, _ORDER.get(f.rule, len(_ORDER)), f)))
     denying = [finding for finding in findings if finding.effect is Effect.DENY]
     if not denying:
@@ -38,7 +43,7 @@ def compose(
         kinds,
         tier,
         findings,
-        message=refusal(change, denying, possible_from),
+        message=refusal(change, denying, possible_from, holds),
         warnings=tuple(warning(f) for f in findings if f.effect is not Effect.AUDIT and f is not denying[0]),
         possible_from=possible_from,
         hinges_on_absence=hinges_on_absence,
@@ -51,7 +56,7 @@ def undecided(change: Change, missing: str) -> Decision:
     return Decision(Outcome.UNDECIDED, (ChangeKind.NONE,), message=message)
 
 
-def refusal(change: Change, denying: list[Finding], possible_from: datetime | None) -> str:
+def refusal(change: Change, denying: list[Finding], possible_from: datetime | None, holds: Iterable[Hold] = ()) -> str:
     """What the person who is refused reads: what holds it and why, until when, and the way forward.
 
     The same from try to try: nothing in it ticks. The end of the sentence is never cut, its reason is if need be.
@@ -61,7 +66,8 @@ def refusal(change: Change, denying: list[Finding], possible_from: datetime | No
     others = list(dict.fromkeys(f.rule for f in denying[1:]))
     more = f" (+{len(denying) - 1} more: {', '.join(others)})" if others else ""
     if first.rule in _HOLDS:
-        when = f"possible from {rfc3339(possible_from)}" if possible_from else "no end is known"
+        zone = next((hold for hold in holds if hold.source == first.source), None)
+        when = f"possible from {_instant(possible_from, zone)}" if possible_from else "no end is known"
         tail = f"; {when}, {first.remedy}{more}. See: kubectl describe {_SHORT[kind]} {name}"
         head = first.detail
     else:
@@ -70,6 +76,17 @@ def refusal(change: Change, denying: list[Finding], possible_from: datetime | No
         head = f"{change.subject}{breaks}: {first.detail}"
     tail = printable(tail, MESSAGE_LIMIT * 2 // 3)
     return printable(head, MESSAGE_LIMIT - len(tail)) + tail
+
+
+def _instant(instant: datetime, hold: Hold | None) -> str:
+    """`instant` in UTC, and in the zone of the freeze or window where that is another one."""
+    if hold is None or hold.zone is None:
+        return rfc3339(instant)
+    try:
+        local = instant.astimezone(hold.zone)
+    except OverflowError:  # the end of the calendar is nobody's local time
+        return rfc3339(instant)
+    return f"{rfc3339(instant)} ({local:%Y-%m-%d %H:%M} {hold.zone_name})"
 
 
 def warning(finding: Finding) -> str:

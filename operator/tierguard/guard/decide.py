@@ -15,6 +15,8 @@ from tierguard.guard.change import (
     SCALING,
     Change,
     Operation,
+    Question,
+    Unanswered,
     being_deleted,
     gains_owner,
     gravest_first,
@@ -23,16 +25,25 @@ from tierguard.guard.change import (
 )
 from tierguard.guard.classify import Classified, classify
 from tierguard.guard.compose import ALLOWED_AS_IS, compose, undecided
-from tierguard.guard.deletion import unannounced
+from tierguard.guard.configuration import CONFIGURATION_KINDS, evaluate_autoscaler, evaluate_configuration
+from tierguard.guard.definitions import evaluate_definition
+from tierguard.guard.deletion import announces, unannounced
+from tierguard.guard.exceptions import excepted_until
 from tierguard.guard.finding import Decision, Effect, Finding, Undecidable
-from tierguard.guard.held import Matching, findings
+from tierguard.guard.held import Matching
+from tierguard.guard.holding import Holding, hold
 from tierguard.guard.leaving import leaves
 from tierguard.guard.namespaces import evaluate_namespace
+from tierguard.guard.operations import held_operation
 from tierguard.guard.resources import evaluate_resource
 from tierguard.guard.scope import TIER_LABEL, TIERS
 from tierguard.guard.soundness import judge
 from tierguard.guard.state import State
+from tierguard.guard.volumes import evaluate_claim
 from tierguard.guard.workload import WORKLOAD_KINDS, Workload, template_hash
+
+_MOST_QUESTIONS = 4
+"""Questions to RBAC about one change."""
 
 # A person who rolls back or scales in the middle of the night must not be stopped by a rule about the rest of the spec.
 _LENIENT = SCALING | {ChangeKind.ROLLBACK, ChangeKind.RESTART, ChangeKind.PAUSE, ChangeKind.RESUME}
@@ -43,12 +54,42 @@ def evaluate(change: Change, state: State, now: datetime) -> Decision:
 
     Whatever cannot be decided comes back as the outcome `Undecided`, with the reason as its message.
     """
-    if change.user in state.identities.controllers:
-        return ALLOWED_AS_IS
     try:
+        if change.user in state.identities.controllers:
+            return _by_controller(change, state, now)
         return _EVALUATORS.get(change.kind, _not_ours)(change, state, now)
     except Undecidable as missing:
         return undecided(change, str(missing))
+    except Unanswered as open_question:
+        return replace(undecided(change, str(open_question)), question=open_question.question)
+
+
+def evaluate_asking(
+    change: Change, state: State, now: datetime, ask: Callable[[Question], bool | None]
+) -> tuple[Decision, Change]:
+    """Decide `change`, asking RBAC through `ask` what the decision hangs on; None from it leaves it undecided."""
+    decision = evaluate(change, state, now)
+    for _ in range(_MOST_QUESTIONS):
+        if decision.question is None:
+            break
+        answer = ask(decision.question)
+        if answer is None:
+            break
+        change = replace(change, answers={**change.answers, decision.question: answer})
+        decision = evaluate(change, state, now)
+    return decision, change
+
+
+def _by_controller(change: Change, state: State, now: datetime) -> Decision:
+    """What Kubernetes' own controllers do follows from a change that was decided; but new Jobs of a frozen operation."""
+    if change.kind != "Job" or change.operation is not Operation.CREATE or change.new is None:
+        return ALLOWED_AS_IS
+    holding = held_operation(change, None, Workload.of(change.new), state, now)
+    kinds = (ChangeKind.CREATE,)
+    if not holding.findings:
+        return ALLOWED_AS_IS
+    composed = compose(change, kinds, None, holding.findings, holding.possible_from, holds=holding.holds)
+    return holding.on(composed)
 
 
 def _not_ours(change: Change, state: State, now: datetime) -> Decision:  # noqa: ARG001 - the evaluators' signature
@@ -61,7 +102,8 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     new = None if change.new is None else Workload.of(change.new)
     if (old is None and new is None) or (old is not None and being_deleted(old.raw)):
         return ALLOWED_AS_IS
-    if old is not None and new is not None and _same_for_all(old, new):
+    announcing = old is not None and new is not None and announces(old.raw, new.raw)
+    if old is not None and new is not None and not announcing and _same_for_all(old, new):
         return ALLOWED_AS_IS  # nearly every request: status, annotations, a GitOps sync that changes nothing
     namespace_labels = state.namespaces.get(change.namespace)
     if namespace_labels is None:
@@ -74,33 +116,62 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         after = None if new is None else classify(new, change.namespace, namespace_labels, state)
     sides = tuple(side for side in (before, after) if side is not None)
     tier = min((side.tier for side in sides if side.tier is not None), default=None)
-    if tier is None:
+    operation = held_operation(change, old, new, state, now)
+    if tier is None and not operation.findings:
         return ALLOWED_AS_IS
     available_since = _available_since(change, old, new, state)
     kinds = _kinds(before, after, state, available_since)
-    if kinds == (ChangeKind.NONE,):
+    announcing = announcing and before is not None and before.guarded
+    if kinds == (ChangeKind.NONE,) and not announcing and not operation.findings:
         invalid = _invalid_tier(before, after)
         return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     if change.user in state.identities.autoscalers and set(kinds) <= SCALING:
         return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
-    matching = Matching.of(sides, state.freezes, state.windows, kinds, available_since)
-    note = _note(old, new) if matching.freezes or matching.windows else ""
-    found = [*findings(matching, now, change.subject, note)]
-    possible_from = matching.possible_from(now) if found else None
-    found += _invalid_tier(before, after)
+    # In a freeze nothing is announced: what will be deleted after it, people shall say after it.
+    held_kinds = (ChangeKind.DELETE, *kinds) if announcing else kinds
+    note = _note(old, new, state, announcing=announcing)
+    holding = operation.and_(_deploy(change, sides, held_kinds, available_since, note, state, now))
+    found = [*holding.findings, *_invalid_tier(before, after)]
     if ChangeKind.DELETE in kinds and before is not None:
-        found += unannounced(before.workload.entry, before.workload.raw, before.tier)
+        with_namespace = change.namespace in state.announced
+        found += unannounced(before.workload.entry, before.workload.raw, before.tier, with_namespace=with_namespace)
     absent = False
     if after is not None:
         limit = Effect.WARN if set(kinds) <= _LENIENT else Effect.DENY
         judged = judge(after, before, state, now, limit)
         found += judged.findings
         absent = judged.rests_on_absence
-    return compose(change, kinds, tier, found, possible_from, hinges_on_absence=absent)
+    decision = compose(change, kinds, tier, found, holding.possible_from, holds=holding.holds, hinges_on_absence=absent)
+    return holding.on(decision)
 
 
-def _note(old: Workload | None, new: Workload | None) -> str:
-    unpinned = old is not None and new is not None and restarts_unpinned(old, new)
+def _deploy(
+    change: Change,
+    sides: tuple[Classified, ...],
+    kinds: tuple[ChangeKind, ...],
+    available_since: datetime | None,
+    note: str,
+    state: State,
+    now: datetime,
+) -> Holding:
+    """What freezes and windows hold of the change, its exceptions taken into account."""
+    old = None if change.old is None else Workload.of(change.old)
+    new = None if change.new is None else Workload.of(change.new)
+    matching = Matching.of(
+        sides,
+        state.freezes,
+        state.windows,
+        kinds,
+        available_since,
+        lambda freeze: excepted_until(freeze, change, old, new, kinds) if freeze.exceptions else None,
+    )
+    return hold(change, matching, now, note)
+
+
+def _note(old: Workload | None, new: Workload | None, state: State, *, announcing: bool) -> str:
+    if announcing:
+        return "announcing it"
+    unpinned = old is not None and new is not None and restarts_unpinned(old, new, state.immutable_tags)
     return "a restart, but of images without digests" if unpinned else ""
 
 
@@ -140,7 +211,7 @@ def _kinds(
     if after is None:
         return (ChangeKind.DELETE,)
     old, new = before.workload, after.workload
-    kinds = kinds_of_update(old, new, lambda _: available_since is not None)
+    kinds = kinds_of_update(old, new, lambda _: available_since is not None, state.immutable_tags)
     if leaves(before, after, state):
         kinds.add(ChangeKind.DECLASSIFY)
     if before.guarded and (gains_owner(old.raw, new.raw) or _volumes_go(old) < _volumes_go(new)):
@@ -186,4 +257,8 @@ _EVALUATORS: Mapping[str, Callable[[Change, State, datetime], Decision]] = {
     **dict.fromkeys((kind.kind for kind in (FREEZE, WINDOW, POLICY)), evaluate_resource),
     "PodDisruptionBudget": evaluate_budget,
     "Namespace": evaluate_namespace,
+    "PersistentVolumeClaim": evaluate_claim,
+    "HorizontalPodAutoscaler": evaluate_autoscaler,
+    "CustomResourceDefinition": evaluate_definition,
+    **dict.fromkeys(CONFIGURATION_KINDS, evaluate_configuration),
 }

@@ -12,16 +12,41 @@ from tierguard.guard.workload import WorkloadKind
 
 ALLOW_DELETION = "tierguard.io/allow-deletion"
 RULE = "deletion"
+_UNDO = "kubectl-rollout"
+"""The field manager of `kubectl rollout undo`."""
 
 
 def announced(obj: KubeObject) -> bool:
-    """Whether the deletion of `obj`, as stored, was announced: by its own name, so that copying the mark helps nobody."""
-    return bool(objects.name(obj)) and objects.annotations(obj).get(ALLOW_DELETION) == objects.name(obj)
+    """Whether the deletion of `obj`, as stored, was announced: by its own name, so that copying the mark helps nobody.
+
+    `kubectl rollout undo` copies the old ReplicaSet's annotations back onto the Deployment, an old announcement with them:
+    one that came that way does not count. Whoever claims that manager's name only makes a mark that does not count.
+    """
+    name = objects.name(obj)
+    return bool(name) and objects.annotations(obj).get(ALLOW_DELETION) == name and not _undone(obj)
 
 
-def unannounced(entry: WorkloadKind, old: KubeObject, tier: int | None) -> list[Finding]:
-    """A finding when deleting `old` needs an announcement that it does not carry."""
-    if not entry.announced_deletion or tier not in GUARDED_TIERS or announced(old):
+def announces(old: KubeObject, new: KubeObject) -> bool:
+    """Whether turning `old` into `new` is what announces the deletion."""
+    written = objects.annotations(new).get(ALLOW_DELETION)
+    if written is None or written == objects.annotations(old).get(ALLOW_DELETION):
+        return False  # nearly always
+    return announced(new)
+
+
+def _undone(obj: KubeObject) -> bool:
+    return any(
+        entry.get("manager") == _UNDO
+        and f"f:{ALLOW_DELETION}" in objects.mapping(entry, "fieldsV1", "f:metadata", "f:annotations")
+        for entry in objects.sequence(obj, "metadata", "managedFields")
+    )
+
+
+def unannounced(
+    entry: WorkloadKind, old: KubeObject, tier: int | None, *, with_namespace: bool = False
+) -> list[Finding]:
+    """A finding when deleting `old` needs an announcement that neither it nor, `with_namespace`, its namespace carries."""
+    if not entry.announced_deletion or tier not in GUARDED_TIERS or with_namespace or announced(old):
         return []
     return [not_announced(entry.resource, objects.namespace(old), objects.name(old), tier)]
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from tierguard.api.scope import ChangeKind
+from tierguard.guard.change import Question
 
 MESSAGE_LIMIT = 350
 """Characters of a refusal. GitOps tools show it every few minutes, in a narrow column."""
@@ -50,6 +51,27 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A freeze or window that refused a change or was bypassed, and the stretch of it that did: what a ledger is kept by.
+
+    `since` is the start of the freeze's stretch; for a window the instant at which it opens next, FOREVER for never.
+    """
+
+    source: str
+    uid: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bypass:
+    """A break-glass mark that counted: the ticket and the reason that were given, and what was passed by."""
+
+    ticket: str
+    reason: str
+    past: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """All that one evaluation found.
 
@@ -67,6 +89,11 @@ class Decision:
     warnings: tuple[str, ...] = ()
     possible_from: datetime | None = None
     hinges_on_absence: bool = False
+    question: Question | None = None
+    """What to ask RBAC before deciding again, when that is all that is missing."""
+    held_by: tuple[Stretch, ...] = ()
+    """The freezes and windows that refused it."""
+    bypass: Bypass | None = None
 
     @property
     def allowed(self) -> bool:

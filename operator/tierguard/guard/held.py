@@ -1,7 +1,7 @@
 """Is the change held? Freezes and windows at one instant, and the first instant at which nothing holds it any more."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from tierguard.api.scope import ChangeKind
@@ -22,13 +22,15 @@ _MOST_STEPS = 1000
 class Matching:
     """The freezes and windows that have a say about one change, and the kinds of change that it is.
 
-    `available_since` tells when the template that a rollback goes to was first seen available.
+    `available_since` tells when the template that a rollback goes to was first seen available; `excepted` until when an
+    approved exception of a freeze (by the freeze's source) covers the change.
     """
 
     freezes: tuple[Hold, ...]
     windows: tuple[Hold, ...]
     kinds: tuple[ChangeKind, ...]
     available_since: datetime | None = None
+    excepted: Mapping[str, datetime] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -38,13 +40,16 @@ class Matching:
         windows: Iterable[Hold],
         kinds: tuple[ChangeKind, ...],
         available_since: datetime | None = None,
+        excepted: Callable[[Hold], datetime | None] = lambda _: None,
     ) -> "Matching":
         """Those that select either side of the change: the old object or the new one. Relabelling is no way out."""
+        frozen = tuple(hold for hold in freezes if hold.deploys and _selects(hold, sides))
         return cls(
-            tuple(hold for hold in freezes if _selects(hold, sides)),
+            frozen,
             tuple(hold for hold in windows if _selects(hold, sides)),
             kinds,
             available_since,
+            {hold.source: until for hold in frozen if (until := excepted(hold)) is not None},
         )
 
     def frozen_by(self, now: datetime) -> Iterator[tuple[Hold, Interval]]:
@@ -53,11 +58,24 @@ class Matching:
             interval = hold.timeline.covering(now)
             # Nobody could know of a freeze before it was made, wherever its startsAt is: what was rolled out until then was
             # rolled out in good faith, and is something to go back to.
-            if interval is not None and self._refused(hold, max(interval.start, hold.created)):
+            if (
+                interval is not None
+                and not self._excepted(hold, now)
+                and self._refused(hold, max(interval.start, hold.created))
+            ):
                 yield hold, interval
 
+    def _excepted(self, hold: Hold, now: datetime) -> bool:
+        until = self.excepted.get(hold.source)
+        return until is not None and now < until
+
     def shut_out_by(self, now: datetime) -> tuple[Hold, ...]:
-        """The windows that would have to be open; empty when one is, or when none has a say."""
+        """The windows that would have to be open; empty when one is, or when none has a say.
+
+        Who excepts a workload from a freeze that holds now means it to be changed now, whatever the hour.
+        """
+        if any(self._excepted(hold, now) and hold.timeline.covering(now) is not None for hold in self.freezes):
+            return ()
         for window in self.windows:
             if window.timeline.covering(now) is not None or not self._refused(window, None):
                 return ()

@@ -4,20 +4,23 @@ A stored object that cannot be read any more (its time zone is gone, a newer ver
 then counts as active and a window as closed for whatever of their scope can still be read, and `broken` says why.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from tierguard.api.freeze import FreezeSpec
+from tierguard.api.freeze import FreezeException, FreezeScope, FreezeSpec, Lift, MissedRuns, Operation
 from tierguard.api.model import ApiModel
 from tierguard.api.policy import PolicySpec
-from tierguard.api.scope import ChangeKind, TieredScope, WorkloadScope
+from tierguard.api.schedule import Schedule
+from tierguard.api.scope import Accountable, ChangeKind, TieredScope, WorkloadScope
 from tierguard.api.window import WindowSpec
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.scope import Scope
-from tierguard.schedule import BEGINNING, Interval, Recurrence, ScheduleError, Timeline
+from tierguard.schedule import BEGINNING, FOREVER, Interval, Recurrence, ScheduleError, Timeline
+from tierguard.schedule.compile import compile_duration
 
 ALL_TIERS = frozenset(range(5))
 _EXPIRES = "spec.expiresAt"
@@ -41,6 +44,24 @@ class Hold:
     generation: int = 0
     broken: str | None = None
     created: datetime = BEGINNING
+    uid: str = ""
+    operations: frozenset[str] = frozenset({Operation.DEPLOY.value})
+    providers: frozenset[str] = frozenset()
+    exceptions: tuple[FreezeException, ...] = ()
+    lift: Lift | None = None
+    """The lift, once it is approved."""
+    missed_runs: MissedRuns = MissedRuns.SKIP
+    announce: tuple[timedelta, ...] = ()
+    reviewed: frozenset[tuple[str, str]] = frozenset()
+    """(id, who) of each review."""
+    zone: tzinfo | None = None
+    """The zone in which people read its times; None where that is UTC."""
+    zone_name: str = ""
+
+    @property
+    def deploys(self) -> bool:
+        """Whether it holds changes to workloads, and not only batch work."""
+        return Operation.DEPLOY.value in self.operations
 
     @property
     def source(self) -> str:
@@ -75,14 +96,40 @@ class Policy:
 
 def compile_freeze(raw: KubeObject) -> Hold:
     """The freeze stored as `raw`. Never fails: what cannot be read holds."""
-    scope, problem = _scope(raw, TieredScope)
+    scope, problem = _scope(raw, FreezeScope)
     try:
         spec = FreezeSpec.model_validate(raw.get("spec"))
-        timeline = _freeze_timeline(spec, raw)
+        timeline, announce = _freeze_timeline(spec, raw), _leads(spec)
     except (ValidationError, ScheduleError) as error:
         problem = problem or explain(error)
         return _broken("OperationalFreeze", raw, scope, Timeline.always(), problem)
-    return _hold("OperationalFreeze", raw, spec, timeline)
+    lift = in_force(spec.lift)
+    if lift is not None:
+        timeline = Timeline.fixed(()) if lift.until is None else timeline.suspended_until(lift.until)
+    return replace(
+        _hold("OperationalFreeze", raw, spec, timeline),
+        operations=frozenset(operation.value for operation in spec.operations),
+        providers=frozenset(spec.scope.providers),
+        exceptions=tuple(exception for exception in spec.exceptions if approved(exception)),
+        lift=lift,
+        missed_runs=spec.missed_runs,
+        announce=announce,
+        reviewed=frozenset((review.id, review.reviewed_by) for review in spec.reviews),
+    )
+
+
+def _leads(spec: FreezeSpec) -> tuple[timedelta, ...]:
+    return tuple(timedelta(seconds=compile_duration(lead, "announce")) for lead in spec.announce)
+
+
+def approved(request: Accountable) -> bool:
+    """Whether somebody other than who asked has approved."""
+    return any(name != request.requested_by for name in request.approved_by)
+
+
+def in_force(lift: Lift | None) -> Lift | None:
+    """`lift`, if it counts."""
+    return lift if lift is not None and approved(lift) else None
 
 
 def compile_window(raw: KubeObject) -> Hold:
@@ -98,6 +145,7 @@ def compile_window(raw: KubeObject) -> Hold:
 
 
 def _hold(kind: str, raw: KubeObject, spec: FreezeSpec | WindowSpec, timeline: Timeline) -> Hold:
+    zone, zone_name = _zone(spec.schedule, spec.expires_at if isinstance(spec, FreezeSpec) else None)
     return Hold(
         kind=kind,
         name=objects.name(raw),
@@ -109,7 +157,20 @@ def _hold(kind: str, raw: KubeObject, spec: FreezeSpec | WindowSpec, timeline: T
         allow=frozenset(allowed.value for allowed in spec.allow),
         generation=objects.generation(raw),
         created=_created(raw) or BEGINNING,
+        uid=objects.uid(raw),
+        zone=zone,
+        zone_name=zone_name,
     )
+
+
+def _zone(schedule: Schedule | None, written: datetime | None) -> tuple[tzinfo | None, str]:
+    """The zone of the schedule, or the offset in which the end was written; none where that is UTC."""
+    if schedule is not None:
+        name = schedule.time_zone
+        return (None, "") if name in ("UTC", "Etc/UTC") else (ZoneInfo(name), name)
+    if written is None or not written.utcoffset():
+        return None, ""
+    return written.tzinfo, f"UTC{written.strftime('%z')[:3]}:{written.strftime('%z')[3:5]}"
 
 
 def compile_policy(raw: KubeObject) -> Policy:
@@ -128,16 +189,17 @@ def compile_policy(raw: KubeObject) -> Policy:
 def _freeze_timeline(spec: FreezeSpec, raw: KubeObject) -> Timeline:
     if spec.schedule is not None:
         return Timeline.recurring(Recurrence.compile(spec.schedule))
-    if spec.expires_at is None:
-        problem = "a freeze needs an end: set either expiresAt or schedule"
+    if spec.expires_at is None and not spec.until_lifted:
+        problem = "a freeze needs an end: set expiresAt, schedule, or untilLifted: true"
         raise ScheduleError(_EXPIRES, problem)
     start = spec.starts_at or _created(raw)
     if start is None:  # not stored yet: it begins when it is created, which is before anything that it can hold
         start = BEGINNING
-    if start >= spec.expires_at:
+    end = spec.expires_at or FOREVER
+    if start >= end:
         problem = f"is not after the freeze's start, {start.isoformat()}"
         raise ScheduleError(_EXPIRES, problem)
-    return Timeline.fixed((Interval(start, spec.expires_at),))
+    return Timeline.fixed((Interval(start, end),))
 
 
 def _created(raw: KubeObject) -> datetime | None:
@@ -169,7 +231,16 @@ def _broken(kind: str, raw: KubeObject, scope: WorkloadScope, timeline: Timeline
         allow=frozenset(),
         generation=objects.generation(raw),
         broken=problem,
+        uid=objects.uid(raw),
+        operations=_operations(raw),
     )
+
+
+def _operations(raw: KubeObject) -> frozenset[str]:
+    """The operations that can still be read; all of them when none can."""
+    known = {operation.value for operation in Operation}
+    written = objects.sequence(raw, "spec", "operations")
+    return frozenset(str(operation) for operation in written if operation in known) or frozenset(known)
 
 
 def explain(error: ValidationError | ScheduleError, root: str = "spec") -> str:
@@ -190,6 +261,7 @@ def validate(model: type[ApiModel], raw: KubeObject) -> str | None:
         spec = model.model_validate(raw.get("spec"))
         if isinstance(spec, FreezeSpec):
             _freeze_timeline(spec, raw)
+            _leads(spec)
         if isinstance(spec, WindowSpec):
             Recurrence.compile(spec.schedule)
     except (ValidationError, ScheduleError) as error:

@@ -4,12 +4,13 @@ from datetime import datetime
 
 from tierguard.api.scope import ChangeKind
 from tierguard.guard import objects
-from tierguard.guard.change import Change, Operation, being_deleted
+from tierguard.guard.change import Change, being_deleted, gains_owner
 from tierguard.guard.classify import Classified, classify
 from tierguard.guard.compose import ALLOWED_AS_IS, compose
-from tierguard.guard.deletion import announced, not_announced
+from tierguard.guard.deletion import announced, announces, not_announced
 from tierguard.guard.finding import Decision, Finding
-from tierguard.guard.held import Matching, findings
+from tierguard.guard.held import Matching
+from tierguard.guard.holding import hold
 from tierguard.guard.leaving import leaves
 from tierguard.guard.scope import GUARDED_TIERS, TIER_LABEL, TIERS, tier_of_label
 from tierguard.guard.state import State
@@ -23,21 +24,27 @@ def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
     invalid = _invalid_tier(change)
     if old is None:
         return compose(change, (ChangeKind.CREATE,), None, invalid) if invalid else ALLOWED_AS_IS
-    if change.operation is Operation.UPDATE and new is not None and objects.labels(old) == objects.labels(new):
+    announcing = new is not None and announces(old, new)
+    owned = new is not None and gains_owner(old, new)
+    relabelled = new is not None and objects.labels(old) != objects.labels(new)
+    if new is not None and not (announcing or owned or relabelled):
         return ALLOWED_AS_IS
     guarded = _guarded(change, old, state)
     tier = min((c.tier for c in guarded if c.tier is not None), default=tier_of_label(objects.labels(old)))
-    if new is None:
-        kinds, sides = (ChangeKind.DELETE,), guarded
-        missing = [] if announced(old) else [not_announced("namespace", "", change.name, tier)]
-        found = missing if guarded or tier in GUARDED_TIERS else []
+    found: list[Finding] = []
+    if new is None or owned or announcing:
+        kinds: tuple[ChangeKind, ...] = (ChangeKind.DELETE,)
+        sides = guarded
+        if (guarded or tier in GUARDED_TIERS) and not announcing and not announced(old):
+            found = [not_announced("namespace", "", change.name, tier)]
     else:
         kinds, sides, found = (ChangeKind.DECLASSIFY,), _leaving(change, guarded, objects.labels(new), state), invalid
     if not sides and not found:
         return ALLOWED_AS_IS
     matching = Matching.of(sides, state.freezes, state.windows, kinds)
-    held = list(findings(matching, now, change.subject))
-    return compose(change, kinds, tier, [*held, *found], matching.possible_from(now) if held else None)
+    holding = hold(change, matching, now, "announcing it" if announcing else "")
+    decision = compose(change, kinds, tier, [*holding.findings, *found], holding.possible_from, holds=holding.holds)
+    return holding.on(decision)
 
 
 def _guarded(change: Change, old: objects.KubeObject, state: State) -> tuple[Classified, ...]:

@@ -44,6 +44,16 @@ CONTROLLERS = frozenset(
 AUTOSCALERS = frozenset({"system:serviceaccount:kube-system:horizontal-pod-autoscaler"})
 """Whose scaling works through every freeze."""
 
+ROTATORS = frozenset(
+    {
+        "system:serviceaccount:kube-system:root-ca-cert-publisher",
+        "system:serviceaccount:cert-manager:cert-manager",
+        "system:serviceaccount:cert-manager:cert-manager-cainjector",
+        "system:serviceaccount:external-secrets:external-secrets",
+    }
+)
+"""Who renews certificates and secrets, under their usual names."""
+
 WorkloadKey = tuple[str, str, str]
 """Kind, namespace, name."""
 
@@ -54,6 +64,10 @@ class Identities:
 
     controllers: frozenset[str] = CONTROLLERS
     autoscalers: frozenset[str] = AUTOSCALERS
+    gitops: frozenset[str] = frozenset()
+    """Who applies what was reviewed in Git, and so may write other people's names."""
+    rotators: frozenset[str] = ROTATORS
+    """Who renews certificates and secrets: their writes to what workloads read are no changes."""
 
 
 @dataclass(slots=True)
@@ -73,6 +87,12 @@ class State:
     budgets_in: dict[str, tuple[Budget, ...]] = field(default_factory=dict)
     available: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     identities: Identities = field(default_factory=Identities)
+    announced: set[str] = field(default_factory=set)
+    """Namespaces whose deletion was announced, which covers what is in them."""
+    services_in: dict[str, dict[str, Labels]] = field(default_factory=dict)
+    """By namespace, the pod selectors of its Services, by name; those without a selector are left out."""
+    immutable_tags: tuple[str, ...] = ()
+    """Prefixes of images whose tags the registry never moves."""
 
     def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
         """The workload of that name, if it is known."""

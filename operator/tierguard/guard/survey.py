@@ -9,6 +9,7 @@ from tierguard.guard.finding import Effect, Finding
 from tierguard.guard.holds import Hold, Policy
 from tierguard.guard.soundness import judge
 from tierguard.guard.state import State
+from tierguard.guard.workload import references
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,33 @@ class Surveyed:
     def breaks(self, policy: Policy) -> tuple[Finding, ...]:
         """The findings that come from `policy`."""
         return tuple(finding for finding in self.findings if finding.source == policy.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What around workloads that anything classifies matters to them.
+
+    `namespaces` that hold any; `read`: (kind, namespace, name) of the ConfigMaps and Secrets that they read; `services`:
+    (namespace, pod selector as sorted pairs) of the Services that select pods of tier 0 and 1.
+    """
+
+    namespaces: frozenset[str] = frozenset()
+    read: frozenset[tuple[str, str, str]] = frozenset()
+    services: frozenset[tuple[str, tuple[tuple[str, str], ...]]] = frozenset()
+
+
+def surroundings(surveyed: Iterable[Surveyed], state: State) -> Surroundings:
+    """What surrounds the `surveyed`."""
+    namespaces, read, services = set(), set(), set()
+    for subject in surveyed:
+        workload = subject.classified.workload
+        namespaces.add(workload.namespace)
+        read |= {(kind, workload.namespace, name) for kind, name in references(workload.pod_spec)}
+        if subject.classified.guarded:
+            for selector in state.services_in.get(workload.namespace, {}).values():
+                if selector.items() <= workload.template_labels.items():
+                    services.add((workload.namespace, tuple(sorted(selector.items()))))
+    return Surroundings(frozenset(namespaces), frozenset(read), frozenset(services))
 
 
 def survey(state: State, now: datetime) -> tuple[Surveyed, ...]:

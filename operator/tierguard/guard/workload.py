@@ -1,7 +1,7 @@
 """The kinds of workload, and where each of them keeps what a decision reads. A further kind is one table entry."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -182,12 +182,62 @@ def template_hash(template: KubeObject) -> str:
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def images_cannot_move(template: KubeObject) -> bool:
-    """Whether every image of `template` is named by digest, so that a restart runs what already ran."""
+def images_cannot_move(template: KubeObject, immutable_tags: tuple[str, ...] = ()) -> bool:
+    """Whether a restart of `template` runs what already ran: every image is named by digest, or by a tag that cannot move.
+
+    Such a tag is one under a prefix of `immutable_tags` (the registry keeps tags as they are), and the kubelet does not
+    pull it again where it is (imagePullPolicy IfNotPresent or Never).
+    """
     spec = objects.mapping(template, "spec")
-    images = [
-        str(objects.value(container, "image") or "")
+    containers = [
+        container
         for part in ("initContainers", "containers", "ephemeralContainers")
         for container in objects.sequence(spec, part)
     ]
-    return bool(images) and all("@sha256:" in image for image in images)
+    return bool(containers) and all(_cannot_move(container, immutable_tags) for container in containers)
+
+
+def _cannot_move(container: KubeObject, immutable_tags: tuple[str, ...]) -> bool:
+    image = str(objects.value(container, "image") or "")
+    if "@sha256:" in image:
+        return True
+    tag = image.rpartition("/")[2].partition(":")[2]
+    pulled_once = objects.value(container, "imagePullPolicy") in ("IfNotPresent", "Never")
+    return pulled_once and tag not in ("", "latest") and bool(immutable_tags) and image.startswith(immutable_tags)
+
+
+def references(pod_spec: KubeObject) -> frozenset[tuple[str, str]]:
+    """(`ConfigMap` or `Secret`, name) of all that pods of `pod_spec` mount or read into their environment."""
+    return frozenset((kind, name) for kind, name in _references(pod_spec) if name)
+
+
+def _references(pod_spec: KubeObject) -> Iterator[tuple[str, str]]:
+    for volume in objects.sequence(pod_spec, "volumes"):
+        for source in (volume, *objects.sequence(volume, "projected", "sources")):
+            yield "ConfigMap", str(objects.value(source, "configMap", "name") or "")
+            # A volume names its secret `secretName`, a projected source `name`.
+            secret = objects.mapping(source, "secret")
+            yield "Secret", str(secret.get("secretName") or secret.get("name") or "")
+    for part in ("initContainers", "containers", "ephemeralContainers"):
+        for container in objects.sequence(pod_spec, part):
+            for source in objects.sequence(container, "envFrom"):
+                yield "ConfigMap", str(objects.value(source, "configMapRef", "name") or "")
+                yield "Secret", str(objects.value(source, "secretRef", "name") or "")
+            for variable in objects.sequence(container, "env"):
+                yield "ConfigMap", str(objects.value(variable, "valueFrom", "configMapKeyRef", "name") or "")
+                yield "Secret", str(objects.value(variable, "valueFrom", "secretKeyRef", "name") or "")
+
+
+def claims(workload: Workload) -> frozenset[str]:
+    """Names of the PersistentVolumeClaims that pods of `workload` name; those made from templates are not among them."""
+    volumes = objects.sequence(workload.pod_spec, "volumes")
+    named = (objects.value(volume, "persistentVolumeClaim", "claimName") for volume in volumes)
+    return frozenset(str(name) for name in named if name)
+
+
+def claim_prefixes(workload: Workload) -> tuple[str, ...]:
+    """`<template>-<name>-` of each claim template of a StatefulSet: its claims have an ordinal behind it."""
+    if workload.kind != "StatefulSet":
+        return ()
+    templates = objects.sequence(workload.raw, "spec", "volumeClaimTemplates")
+    return tuple(f"{objects.name(template)}-{workload.name}-" for template in templates)

@@ -32,7 +32,7 @@ def compile_period(period: Period, zone: Zone, field: str) -> CompiledPeriod:
     if period.cron is not None and period.duration is not None:
         if any(part is not None for part in calendar):
             raise ScheduleError(field, "a period is either cron with duration, or calendar fields, not both")
-        return _cron(period.cron, _duration(period.duration, f"{field}.duration"), f"{field}.cron")
+        return _cron(period.cron, compile_duration(period.duration, f"{field}.duration"), f"{field}.cron")
     if all(part is None for part in calendar):
         raise ScheduleError(field, "an empty period says nothing: set calendar fields, or cron with duration")
     start, end = _times(period, field)
@@ -106,7 +106,7 @@ def _check_exists(period: CalendarPeriod, zone: Zone, field: str) -> None:
         raise ScheduleError(field, "never occurs: the clocks of that time zone skip these hours on these dates")
 
 
-def _duration(written: str, field: str) -> int:
+def compile_duration(written: str, field: str) -> int:
     """Seconds of a duration like `1d12h30m`."""
     parts = _DURATION.fullmatch(written)
     if parts is None:

@@ -49,10 +49,14 @@ class Timeline:
     what is remembered is replaced as a whole, and at worst two threads compute the same chunk.
     """
 
-    __slots__ = ("_chunks", "_patience", "_recent", "_recurrence", "_width")
+    __slots__ = ("_chunks", "_floor", "_intervals", "_patience", "_recent", "_recurrence", "_width")
 
-    def __init__(self, intervals: tuple[Interval, ...], recurrence: Recurrence | None = None) -> None:
+    def __init__(
+        self, intervals: tuple[Interval, ...], recurrence: Recurrence | None = None, floor: datetime | None = None
+    ) -> None:
         """Internal: `intervals` are merged. With a recurrence they are empty, and chunks are computed on demand."""
+        self._intervals = intervals
+        self._floor = floor
         self._recurrence = recurrence
         self._chunks: dict[int, _Chunk] = {}
         if recurrence is None:
@@ -79,8 +83,18 @@ class Timeline:
         """Every instant: what a freeze that cannot be read stands for."""
         return cls((Interval(BEGINNING, FOREVER),))
 
+    def suspended_until(self, instant: datetime) -> "Timeline":
+        """The same, but nothing of it holds before `instant`: a stretch under way then begins there."""
+        return Timeline(self._intervals, self._recurrence, instant)
+
     def covering(self, now: datetime) -> Interval | None:
         """The interval that covers `now`; None if none does."""
+        if self._floor is None:
+            return self._covering(now)
+        found = self._covering(now) if now >= self._floor else None
+        return found and Interval(max(found.start, self._floor), found.end)
+
+    def _covering(self, now: datetime) -> Interval | None:
         chunk = self._recent
         if not chunk.start <= now < chunk.end:
             chunk = self._chunk_at(now)
@@ -95,6 +109,11 @@ class Timeline:
 
         None if there is none, or none within 41 years.
         """
+        if self._floor is not None and now < self._floor:
+            return self.covering(self._floor) or self._next_after(self._floor)
+        return self._next_after(now)
+
+    def _next_after(self, now: datetime) -> Interval | None:
         chunk = self._recent
         if not chunk.start <= now < chunk.end:
             chunk = self._chunk_at(now)

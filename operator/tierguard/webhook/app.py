@@ -13,9 +13,10 @@ from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.health import OK, TEXT, UNAVAILABLE, Answer, Health, StartResponse
 from tierguard.guard import objects
-from tierguard.guard.change import Change
-from tierguard.guard.decide import evaluate
+from tierguard.guard.change import Change, Question
+from tierguard.guard.decide import evaluate_asking
 from tierguard.guard.finding import Decision, Outcome
+from tierguard.webhook.journalist import Journalist
 from tierguard.webhook.lookup import Lookups
 from tierguard.webhook.metrics import CacheCollector, Metrics
 from tierguard.webhook.review import Malformed, Request, change_of, decode, encode, parent_of
@@ -44,10 +45,12 @@ class Webhook:
         cache: ClusterCache,
         api: Api,
         registry: CollectorRegistry,
+        journalist: Journalist,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cache = cache
         self._clock = clock
+        self._journalist = journalist
         self._readiness = ""
         self._readiness_until = 0.0
         self._metrics = Metrics(registry)
@@ -97,6 +100,8 @@ class Webhook:
         if decision.outcome is Outcome.UNDECIDED:
             self._record(request, change, decision)
             return UNAVAILABLE, TEXT, decision.message.encode()
+        if not request.dry_run:
+            self._journalist.note(decision, change, request.uid, self._clock())
         audit: dict[str, str] = {}
         if decision.kinds[0] is not ChangeKind.NONE or decision.findings:
             audit = self._record(request, change, decision)
@@ -138,11 +143,16 @@ class Webhook:
         change = change_of(request, parent)
         if waiting := self._recently_not_ready():
             return _undecided(waiting), change
-        decision = evaluate(change, state, self._clock())
-        if decision.outcome is Outcome.UNDECIDED and self._lookups.namespace(change.namespace):
-            decision = evaluate(change, state, self._clock())
+
+        def ask(question: Question) -> bool | None:
+            return self._lookups.may(request.user_info, question)
+
+        decision, change = evaluate_asking(change, state, self._clock(), ask)
+        unknown = decision.outcome is Outcome.UNDECIDED and decision.question is None
+        if unknown and self._lookups.namespace(change.namespace):
+            decision, change = evaluate_asking(change, state, self._clock(), ask)
         if decision.hinges_on_absence and self._lookups.budgets(change.namespace):
-            decision = evaluate(change, state, self._clock())
+            decision, change = evaluate_asking(change, state, self._clock(), ask)
         return decision, change
 
     def _record(self, request: Request, change: Change, decision: Decision) -> dict[str, str]:
@@ -163,12 +173,15 @@ class Webhook:
                     "dryRun": bool(request.dry_run),
                     "findings": findings,
                     "message": decision.message,
+                    "breakGlass": decision.bypass.ticket if decision.bypass else "",
                 }
             },
         )
         audit = {"outcome": decision.outcome.value, "change": kinds}
         if findings:
             audit["findings"] = findings
+        if decision.bypass is not None:
+            audit["break-glass"] = f"{decision.bypass.ticket}: {decision.bypass.reason}"
         return audit
 
     def _refuse(self, status: str, problem: str) -> Answer:

@@ -10,11 +10,15 @@ import time
 from collections.abc import Callable
 from urllib.parse import quote
 
+from tierguard.api.kinds import FREEZE
+from tierguard.api.model import GROUP, VERSION
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.guard import objects
+from tierguard.guard.change import Question
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.workload import WORKLOAD_KINDS
+from tierguard.webhook.review import UserInfo
 
 TIMEOUT = 0.5
 """Seconds one look-up may take: others wait meanwhile."""
@@ -38,7 +42,7 @@ class Lookups:
         found = self._ask(f"/api/v1/namespaces/{quote(name)}")
         if found is None:
             return False
-        self._cache.state.namespaces.setdefault(name, objects.labels(found))
+        self._cache.learn_namespace(found)
         return True
 
     def budgets(self, namespace: str) -> bool:
@@ -50,17 +54,43 @@ class Lookups:
         self._cache.replace_budgets(namespace, items)
         return True
 
+    def may(self, user: UserInfo, question: Question) -> bool | None:
+        """What RBAC says about `user`; None when it could not be asked."""
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": user.username,
+                "uid": user.uid,
+                "groups": user.groups,
+                "extra": user.extra,
+                "resourceAttributes": {
+                    "group": GROUP,
+                    "version": VERSION,
+                    "resource": FREEZE.plural,
+                    "verb": question.verb,
+                    "name": question.name,
+                },
+            },
+        }
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        found = self._bounded(lambda: self._api.create(path, review, timeout=TIMEOUT))
+        return None if found is None else objects.value(found, "status", "allowed") is True
+
     def workload(self, kind: str, namespace: str, name: str) -> KubeObject | None:
         """The workload itself."""
         entry = WORKLOAD_KINDS[kind]
         return self._ask(f"/apis/{entry.api_version}/namespaces/{quote(namespace)}/{entry.resource}/{quote(name)}")
 
     def _ask(self, path: str) -> KubeObject | None:
+        return self._bounded(lambda: self._api.get(path, timeout=TIMEOUT))
+
+    def _bounded(self, ask: Callable[[], KubeObject]) -> KubeObject | None:
         if not self._within_bounds():
             self._counted("limited")
             return None
         try:
-            found = self._api.get(path, timeout=TIMEOUT)
+            found = ask()
         except ApiError:
             self._counted("failed")
             return None

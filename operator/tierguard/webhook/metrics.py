@@ -35,6 +35,9 @@ class Metrics:
             ("rule",),
             registry=registry,
         )
+        self._broken_glass = Counter(
+            "tierguard_webhook_break_glass_total", "Changes that passed by a break-glass mark.", registry=registry
+        )
         self.malformed = Counter(
             "tierguard_webhook_malformed_total", "Requests that were no admission review.", registry=registry
         )
@@ -59,6 +62,8 @@ class Metrics:
         if bound is None:  # looking a label set up costs more than counting; there are a few dozen of them
             bound = self._bound[key] = self._reviews.labels(*key)
         bound.inc()
+        if decision.bypass is not None:
+            self._broken_glass.inc()
         if not decision.allowed:
             for rule in {finding.rule for finding in decision.findings}:
                 self._refusals.labels(rule).inc()

@@ -35,6 +35,9 @@ class UserInfo(msgspec.Struct, frozen=True, gc=False):
     """Who asks, as the API server authenticated it."""
 
     username: str = ""
+    uid: str = ""
+    groups: list[str] = []
+    extra: dict[str, list[str]] = {}
 
 
 class Request(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -71,7 +74,9 @@ _ENCODER = msgspec.json.Encoder()
 _KNOWN = frozenset(
     {(entry.group, entry.kind) for entry in WORKLOAD_KINDS.values()}
     | {(GROUP, kind.kind) for kind in KINDS}
-    | {("policy", "PodDisruptionBudget"), ("", "Namespace"), ("autoscaling", "Scale")}
+    | {("policy", "PodDisruptionBudget"), ("autoscaling", "Scale"), ("autoscaling", "HorizontalPodAutoscaler")}
+    | {("", kind) for kind in ("Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim")}
+    | {("apiextensions.k8s.io", "CustomResourceDefinition")}
 )
 
 
@@ -108,7 +113,7 @@ def change_of(request: Request, parent: KubeObject | None = None) -> Change:
     if request.sub_resource == "scale" and parent is not None:
         kind = str(parent["kind"])
         old, new = _scaled(parent, old), _scaled(parent, new)
-    cluster_scoped = kind == "Namespace" or request.kind.group == GROUP
+    cluster_scoped = kind in ("Namespace", "CustomResourceDefinition") or request.kind.group == GROUP
     return Change(
         operation=request.operation,
         kind=kind,

@@ -9,7 +9,7 @@ import functools
 import logging
 import signal
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces
@@ -21,8 +21,9 @@ from tierguard import logs
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.health import StartResponse
-from tierguard.guard.state import AUTOSCALERS, CONTROLLERS, Identities
+from tierguard.guard.state import Identities
 from tierguard.webhook.app import Environment, Webhook
+from tierguard.webhook.journalist import Journalist
 
 log = logging.getLogger("tierguard.webhook")
 
@@ -46,8 +47,8 @@ class Options:
     certificates: Path
     namespace: str
     kubeconfig: Path | None = None
-    autoscalers: tuple[str, ...] = ()
-    controllers: tuple[str, ...] = ()
+    identities: Identities = field(default_factory=Identities)
+    immutable_tags: tuple[str, ...] = ()
     log_level: str = "INFO"
 
 
@@ -84,13 +85,14 @@ def load(options: Options) -> Callable[[Environment, StartResponse], Iterable[by
     _die_with_parent()
     logs.setup(options.log_level)
     api = Api.connect(options.kubeconfig)
-    identities = Identities(CONTROLLERS | set(options.controllers), AUTOSCALERS | set(options.autoscalers))
-    cache = ClusterCache(api, options.namespace, identities)
+    cache = ClusterCache(api, options.namespace, options.identities, immutable_tags=options.immutable_tags)
     registry = CollectorRegistry()
     for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR):
         registry.register(collector)
-    webhook = Webhook(cache, api, registry)
+    journalist = Journalist(api, options.namespace)
+    webhook = Webhook(cache, api, registry, journalist)
     cache.start()
+    journalist.start()
     webhook.health.serve(options.health_address, options.health_port)
     log.info("webhook started", extra={"address": options.address, "port": options.port})
     return webhook

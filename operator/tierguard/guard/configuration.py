@@ -1,0 +1,92 @@
+"""Change kind `Configuration`: what a guarded workload reads, and what scales it, changed behind its pod template.
+
+A ConfigMap swapped at month end breaks as much as a new image. Contents are compared and dropped: no finding, log line or
+event has any of them.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from tierguard.api.scope import ChangeKind
+from tierguard.guard import objects
+from tierguard.guard.change import Change, being_deleted
+from tierguard.guard.classify import Classified, classify
+from tierguard.guard.compose import ALLOWED_AS_IS, compose
+from tierguard.guard.finding import Decision, Finding, Undecidable
+from tierguard.guard.held import Matching
+from tierguard.guard.holding import hold
+from tierguard.guard.objects import KubeObject
+from tierguard.guard.state import State
+from tierguard.guard.workload import references
+
+CONFIGURATION_KINDS = ("ConfigMap", "Secret")
+_CONTENT = ("data", "binaryData", "stringData", "type")
+
+
+def evaluate_configuration(change: Change, state: State, now: datetime) -> Decision:
+    """Decide a change to a ConfigMap or Secret by what freezes and windows say about the workloads that read it."""
+    if change.user in state.identities.rotators or _untouched(change):
+        return ALLOWED_AS_IS
+    wanted = (change.kind, change.name)
+    readers = [c for c in _classified(change, state) if wanted in references(c.workload.pod_spec)]
+    return held_by_workloads(change, readers, state, now)
+
+
+def evaluate_autoscaler(change: Change, state: State, now: datetime) -> Decision:
+    """Decide a change to a HorizontalPodAutoscaler: lowering its bounds, aiming it elsewhere and deleting it hold."""
+    old, new = change.old, change.new
+    if old is None or being_deleted(old) or (new is not None and not _lowers(old, new)):
+        return ALLOWED_AS_IS
+    target = objects.mapping(old, "spec", "scaleTargetRef")
+    scaled = [
+        c
+        for c in _classified(change, state)
+        if (c.workload.kind, c.workload.name) == (target.get("kind"), target.get("name"))
+    ]
+    return held_by_workloads(change, scaled, state, now)
+
+
+def held_by_workloads(
+    change: Change, affected: list[Classified], state: State, now: datetime, found: tuple[Finding, ...] = ()
+) -> Decision:
+    """The decision about a change that is one of Configuration to the workloads in `affected`, with more findings."""
+    kinds = (ChangeKind.CONFIGURATION,)
+    tier = min((c.tier for c in affected if c.tier is not None), default=None)
+    holding = hold(change, Matching.of(affected, state.freezes, state.windows, kinds), now, _of(affected))
+    if not holding.findings and not found:
+        return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
+    decision = compose(change, kinds, tier, [*holding.findings, *found], holding.possible_from, holds=holding.holds)
+    return holding.on(decision)
+
+
+def _of(affected: list[Classified]) -> str:
+    return f"of {affected[0].workload}" if affected else ""
+
+
+def _untouched(change: Change) -> bool:
+    old, new = change.old, change.new
+    if old is not None and being_deleted(old):
+        return True
+    return old is not None and new is not None and all(old.get(part) == new.get(part) for part in _CONTENT)
+
+
+def _lowers(old: KubeObject, new: KubeObject) -> bool:
+    before, after = objects.mapping(old, "spec"), objects.mapping(new, "spec")
+    if before.get("scaleTargetRef") != after.get("scaleTargetRef"):
+        return True
+    return any(_number(after.get(bound)) < _number(before.get(bound)) for bound in ("minReplicas", "maxReplicas"))
+
+
+def _number(written: object) -> int:
+    return written if isinstance(written, int) else 1
+
+
+def _classified(change: Change, state: State) -> Iterator[Classified]:
+    labels = state.namespaces.get(change.namespace)
+    if labels is None:
+        message = f"namespace {change.namespace} is not known yet"
+        raise Undecidable(message)
+    for workload in state.in_namespace(change.namespace):
+        classified = classify(workload, change.namespace, labels, state)
+        if classified.tier is not None:
+            yield classified

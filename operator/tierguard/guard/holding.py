@@ -1,0 +1,88 @@
+"""What holds a change, and whether broken glass lets it pass: the same for workloads, namespaces, claims and settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tierguard.guard.breakglass import Mark, judge_mark
+from tierguard.guard.change import Change
+from tierguard.guard.finding import Bypass, Decision, Effect, Finding, Stretch
+from tierguard.guard.held import Matching, findings
+from tierguard.guard.holds import Hold
+from tierguard.schedule import FOREVER
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The findings of all that holds a change, and the first instant at which nothing does.
+
+    With a `bypass` the findings only warn. `holds` are those that the findings come from.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    possible_from: datetime | None = None
+    held_by: tuple[Stretch, ...] = ()
+    bypass: Bypass | None = None
+    holds: tuple[Hold, ...] = ()
+
+    def and_(self, other: "Holding") -> "Holding":
+        """Both: possible when neither holds, passed by only where both are."""
+        if not self.findings:
+            return other
+        if not other.findings:
+            return self
+        ends = [self.possible_from, other.possible_from]
+        known = [end for end in ends if end is not None]
+        bypasses = [self.bypass, other.bypass]
+        first = None if None in bypasses else self.bypass
+        past = tuple(stretch for bypass in bypasses if bypass is not None for stretch in bypass.past)
+        return Holding(
+            (*self.findings, *other.findings),
+            max(known, default=None) if len(known) == len(ends) else None,
+            (*self.held_by, *other.held_by),
+            None if first is None else replace(first, past=past),
+            (*self.holds, *other.holds),
+        )
+
+    def on(self, decision: Decision) -> Decision:
+        """`decision` with the evidence of what held it."""
+        if self.bypass is None and not self.held_by:
+            return decision
+        return replace(decision, held_by=self.held_by, bypass=self.bypass)
+
+
+NOTHING = Holding()
+
+
+def hold(change: Change, matching: Matching, now: datetime, note: str = "") -> Holding:
+    """What of `matching` holds `change` at `now`. Raises Unanswered while RBAC must be asked about a break-glass mark."""
+    found = tuple(findings(matching, now, change.subject, note))
+    if not found:
+        return NOTHING
+    return settle(change, found, matching, now)
+
+
+def settle(change: Change, found: Sequence[Finding], matching: Matching, now: datetime) -> Holding:
+    """The same, for findings that were worded by the caller."""
+    frozen = tuple(matching.frozen_by(now))
+    shut = matching.shut_out_by(now)
+    stretches = tuple(Stretch(freeze.source, freeze.uid, interval.start) for freeze, interval in frozen)
+    for window in shut:
+        opening = window.timeline.next_after(now)
+        stretches += (Stretch(window.source, window.uid, opening.start if opening else FOREVER),)
+    holds = (*(freeze for freeze, _ in frozen), *shut)
+    mark = judge_mark(change, now)
+    if isinstance(mark, Mark):
+        passed = tuple(_passed(finding, mark) for finding in found)
+        return Holding(passed, None, (), Bypass(mark.ticket, mark.reason, stretches), holds)
+    void = () if mark is None else (mark,)
+    return Holding((*found, *void), matching.possible_from(now), stretches, None, holds)
+
+
+def _passed(finding: Finding, mark: Mark) -> Finding:
+    return replace(
+        finding,
+        detail=f"{finding.source} is bypassed under {mark.ticket}; a review is owed",
+        remedy="add the review to spec.reviews of the freeze",
+        effect=Effect.WARN,
+    )
