@@ -308,7 +308,7 @@ def matching_of(case: Case) -> Matching:
     return Matching.of((subject(),), frozen, opened, case.kinds, available)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(cases(), st.integers(0, 59))
 def test_a_change_is_possible_from_the_first_minute_at_which_nothing_holds_it(case: Case, second: int) -> None:
     start = beginning(case.anchor)
@@ -324,7 +324,7 @@ def test_a_change_is_possible_from_the_first_minute_at_which_nothing_holds_it(ca
         assert found is None or found >= start + LENGTH * MINUTE
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(cases(), st.lists(st.integers(TRUSTED, LENGTH - 1), min_size=1, max_size=20))
 def test_what_holds_a_change_is_what_covers_the_minute_and_does_not_let_it_pass(case: Case, minutes: list[int]) -> None:
     matching = matching_of(case)
@@ -337,7 +337,7 @@ def test_what_holds_a_change_is_what_covers_the_minute_and_does_not_let_it_pass(
             assert hold.timeline.covering(now) == interval
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(cases())
 def test_nothing_holds_at_the_instant_that_was_promised(case: Case) -> None:
     matching = matching_of(case)
@@ -354,7 +354,7 @@ def test_nothing_holds_at_the_instant_that_was_promised(case: Case) -> None:
     assert between == now or matching.possible_from(between) in (promised, between)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(cases())
 def test_the_order_of_freezes_windows_and_kinds_does_not_matter(case: Case) -> None:
     now = beginning(case.anchor) + case.now * MINUTE
@@ -363,7 +363,7 @@ def test_the_order_of_freezes_windows_and_kinds_does_not_matter(case: Case) -> N
     assert matching_of(case).possible_from(now) == matching_of(turned).possible_from(now)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(cases())
 def test_harmless_changes_are_never_held(case: Case) -> None:
     now = beginning(case.anchor) + case.now * MINUTE

@@ -206,3 +206,15 @@ def _seconds(timelines: list[Timeline]) -> float:
     for timeline in timelines:
         timeline.covering(NOW)
     return perf_counter() - began
+
+
+@pytest.mark.parametrize("year", [2028, 2099, 9000])
+def test_a_date_with_its_year_is_found_however_far_away_it_is(year: int) -> None:
+    schedule = Schedule.model_validate({"timeZone": "Asia/Bangkok", "periods": [{"dates": [f"{year}-01-01"]}]})
+    timeline = Timeline.recurring(Recurrence.compile(schedule))
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+
+    found = timeline.next_after(now)
+    assert found is not None
+    assert found.start == datetime(year - 1, 12, 31, 17, tzinfo=UTC)
+    assert timeline.next_after(found.start) is None

@@ -13,6 +13,10 @@ _ALL_CALENDARS = range(2000, 2028)
 class Days(Protocol):
     """A set of days."""
 
+    @property
+    def latest_once(self) -> int:
+        """The last day that is named with its year; 0 without any."""
+
     def between(self, first: int, last: int) -> Iterator[int]:
         """Its days from `first` to `last`, both included, in order."""
 
@@ -26,6 +30,11 @@ class PatternDays:
         self._months = frozenset(months)
         self._matches = matches
         self._memo: dict[tuple[int, int, int], tuple[int, ...]] = {}
+
+    @property
+    def latest_once(self) -> int:
+        """The last day that is named with its year: none."""
+        return 0
 
     def between(self, first: int, last: int) -> Iterator[int]:
         """Its days from `first` to `last`, both included, in order."""
@@ -58,6 +67,11 @@ class ListedDays:
     def __init__(self, yearly: Iterable[tuple[int, int]], once: Iterable[int]) -> None:
         self._yearly = tuple(sorted(set(yearly)))
         self._once = tuple(sorted(set(once)))
+
+    @property
+    def latest_once(self) -> int:
+        """The last day that is named with its year; 0 without any."""
+        return self._once[-1] if self._once else 0
 
     def between(self, first: int, last: int) -> Iterator[int]:
         """Its days from `first` to `last`, both included, in order."""

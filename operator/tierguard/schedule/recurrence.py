@@ -77,6 +77,11 @@ class Recurrence:
             if day is not None:
                 yield day
 
+    @property
+    def latest_once(self) -> int:
+        """The last day (an ordinal) that is named with its year; 0 without any."""
+        return max(period.days.latest_once for period in self._periods)
+
     def _pattern(self, indexes: tuple[int, ...]) -> tuple[Span, ...]:
         """The merged stretches of an even day on which these periods start, in seconds since its midnight."""
         found = self._patterns.get(indexes)

@@ -107,7 +107,7 @@ class Timeline:
     def next_after(self, now: datetime) -> Interval | None:
         """The first interval that starts after `now` (an interval that covers `now` has already started).
 
-        None if there is none, or none within 41 years.
+        None if there is none; of what recurs, none within 41 years.
         """
         if self._floor is not None and now < self._floor:
             return self.covering(self._floor) or self._next_after(self._floor)
@@ -157,7 +157,8 @@ class Timeline:
         """The first interval after `chunk`, which has none that starts after `now`."""
         if self._recurrence is None or (chunk.intervals and chunk.intervals[-1].end == FOREVER):
             return None
-        limit = seconds(utc(now)) + _SEARCH
+        # A date that is named with its year is found however far away it is.
+        limit = max(seconds(utc(now)) + _SEARCH, min(self._recurrence.latest_once + 3, LAST_DAY) * DAY)
         at = seconds(chunk.end)
         while at < limit and chunk.end < FOREVER:
             # Jump over years without any start. A local day may begin up to two days before the UTC day of its name.
