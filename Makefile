@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 
 CHART := charts/tierguard
 
-.PHONY: help demo test test-kind unit lint format generate verify up down status bench image lock clean
+.PHONY: help demo test test-kind unit lint format generate changes verify up down status bench image lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ format: $(READY) ## let ruff format and mend what it can
 generate: $(READY) ## crds/ from the models, and the chart's copies
 	@"$(BIN)/python" -m tierguard.api.crd crds
 	@mkdir -p $(CHART)/files/crds && cp crds/*.yaml $(CHART)/files/crds/
+
+changes: $(READY) ## docs/changes.md, from a run on the control plane
+	@TIERGUARD_WRITE_DOCS=1 "$(BIN)/python" -m pytest tests/e2e/test_table.py
 
 verify: generate ## fails when something generated is stale
 	@git diff --exit-code -- crds $(CHART)/files/crds && \

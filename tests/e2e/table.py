@@ -176,7 +176,7 @@ A refusal names all rules that refuse. `kubectl replace --force` deletes and mak
 deletion, but Helm shows the reason only with `--debug`.
 
 Generated from the end-to-end test run, do not edit: each cell is what an unprivileged developer, or the autoscaler, met on a
-real API server (`tests/e2e/test_table.py`). To write it anew: `TIERGUARD_WRITE_DOCS=1 make test`.
+real API server (`tests/e2e/test_table.py`). To write it anew: `make changes`.
 
 """
 

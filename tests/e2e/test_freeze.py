@@ -111,6 +111,40 @@ def test_an_autoscaler_scales_both_ways_during_a_freeze(world: EmbeddedWorld, na
     assert "ScaleUp of Deployment" in person.out
 
 
+def test_an_autoscaler_does_not_go_below_the_policys_minimum_in_a_freeze(world: EmbeddedWorld, namespace: str) -> None:
+    deployed(world, namespace)
+    rule = {"replicas": {"minimum": 3}}
+    policy = only_in(namespace, manifests.policy(f"least-{namespace[-12:]}", rule))
+    with world.in_force(policy, frozen(namespace)):
+        scale = ("scale", CORE, "-n", namespace, f"--as={HPA}", "--as-group=system:masters", "--dry-run=server")
+        world.until(
+            "below the minimum is refused",
+            lambda: "ScaleDown of Deployment" in world.kubectl(*scale, "--replicas=2").out,
+        )
+        world.ok(*scale, "--replicas=9")
+
+
+@pytest.mark.embedded
+def test_rollouts_under_way_when_a_freeze_begins_are_listed_and_finish(world: EmbeddedWorld, namespace: str) -> None:
+    workload = deployed(world, namespace)
+    stuck = manifests.with_image(workload, f"{manifests.IMAGE}:2")
+    stuck["spec"]["template"]["metadata"]["annotations"] = {"tierguard.io/test-never-ready": "true"}
+    assert world.apply(stuck, user=DANA).passed
+    resource = frozen(namespace)
+    name = resource["metadata"]["name"]
+    with world.in_force(resource):
+
+        def in_flight() -> list[str]:
+            return list((world.get("ofz", name).get("status") or {}).get("rolloutsInFlight") or [])
+
+        world.until("it is listed", lambda: in_flight() == [f"Deployment {namespace}/payment-core"])
+        events = world.ok("get", "events", "-n", "default", f"--field-selector=involvedObject.name={name}")
+        assert "Rollouts under way, which finish: Deployment" in events
+        world.ok("rollout", "undo", CORE, "-n", namespace, user=DANA)
+        world.rolled_out(namespace, "payment-core")
+        world.until("it is listed no more", lambda: in_flight() == [])
+
+
 def test_rolling_back_to_what_was_available_before_the_freeze_passes(world: EmbeddedWorld, namespace: str) -> None:
     workload = deployed(world, namespace)
     answer = world.apply(manifests.with_image(workload, f"{manifests.IMAGE}:2"), user=DANA)

@@ -10,7 +10,7 @@ from tierguard.cli.main import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLATFORM = str(REPOSITORY / "tests" / "demo" / "platform")
-POLICIES = str(REPOSITORY / "policies")
+POLICIES = [str(REPOSITORY / "policies" / part) for part in ("tiers", "freezes", "windows")]
 
 DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -41,11 +41,11 @@ spec: {reason: x, requestedBy: sre, schedule: {timeZone: %s, periods: [{monthDay
     ],
 )
 def test_the_exit_code_says_whether_something_is_denied(at: str, code: int) -> None:
-    assert main(["check", PLATFORM, "--policies", POLICIES, "--at", at]) == code
+    assert main(["check", PLATFORM, "--policies", *POLICIES, "--at", at]) == code
 
 
 def test_the_table_names_the_first_instant_at_which_nothing_holds(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["check", f"{PLATFORM}/payment-core.yaml", "--policies", POLICIES, "--at", "2026-11-11T12:00:00Z"])
+    main(["check", f"{PLATFORM}/payment-core.yaml", "--policies", *POLICIES, "--at", "2026-11-11T12:00:00Z"])
 
     # The freeze ends on the 11th at 23:00Z; the window opens on Thursday the 12th at 10:00 in Bangkok.
     assert "possible from 2026-11-12T03:00:00Z" in capsys.readouterr().out
@@ -53,7 +53,16 @@ def test_the_table_names_the_first_instant_at_which_nothing_holds(capsys: pytest
 
 def test_json_has_every_finding(capsys: pytest.CaptureFixture[str]) -> None:
     main(
-        ["check", f"{PLATFORM}/payment-core.yaml", "--policies", POLICIES, "--at", "2026-11-11T12:00:00Z", "-o", "json"]
+        [
+            "check",
+            f"{PLATFORM}/payment-core.yaml",
+            "--policies",
+            *POLICIES,
+            "--at",
+            "2026-11-11T12:00:00Z",
+            "-o",
+            "json",
+        ]
     )
 
     (decided,) = json.loads(capsys.readouterr().out)

@@ -282,13 +282,19 @@ class Case(NamedTuple):
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     anchor = draw(st.sampled_from(ANCHORS))
+    frozen = [draw(freezes(anchor, f"freeze-{n}")) for n in range(draw(st.integers(0, 4)))]
+    minutes = st.integers(TRUSTED, LENGTH - 2 * DAY)
+    began = {hold.since(minute) for hold in frozen for minute in range(TRUSTED, LENGTH, 360) if hold.covered[minute]}
+    telling = st.sampled_from(
+        sorted({minute + n for minute in began for n in (-1, 0) if minute > TRUSTED} or {TRUSTED})
+    )
     return Case(
         anchor,
-        [draw(freezes(anchor, f"freeze-{n}")) for n in range(draw(st.integers(0, 4)))],
+        frozen,
         [draw(windows(anchor, f"window-{n}")) for n in range(draw(st.integers(0, 4)))],
         draw(st.just((ChangeKind.ROLLOUT,)) | st.just((ChangeKind.ROLLBACK,)) | kinds_of_change),
-        draw(st.none() | st.integers(TRUSTED, LENGTH - DAY)),
-        draw(st.integers(TRUSTED, LENGTH - 2 * DAY)),
+        draw(st.none() | telling | minutes),
+        draw(telling | minutes),
     )
 
 

@@ -106,9 +106,21 @@ class TopologySpreadRule(ApiModel):
     )
 
 
+class ReplicasRule(ApiModel):
+    """How many pods a workload must have."""
+
+    enforcement: Enforcement | None = Field(default=None, description=OWN_ENFORCEMENT)
+    minimum: int = Field(
+        ge=1,
+        le=1000,
+        description="The fewest replicas. Autoscalers scale through every freeze, but not below this.",
+    )
+
+
 class Rules(ApiModel):
     """What a workload must look like. A block that is absent is not enforced."""
 
+    replicas: ReplicasRule | None = Field(default=None, description="How many pods a workload must have.")
     rollout: RolloutRule | None = Field(default=None, description="How a workload may replace its pods.")
     disruption_budget: DisruptionBudgetRule | None = Field(
         default=None, description="The PodDisruptionBudget that a workload must have."

@@ -18,8 +18,8 @@ from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
 
 JOURNAL = "journal"
-MOST_STRETCHES = 100
-"""Stretches that one process keeps, the latest."""
+MOST_STRETCHES = 40
+"""Stretches that one process keeps, the latest: with names as long as can be they fit into one ConfigMap (1 MiB)."""
 MOST_BYPASSES = 100
 _BYPASSES = "bypasses"
 

@@ -166,7 +166,7 @@ def _ours() -> str:
 
 def _scaling_or(expression: str, state: State, around: Surroundings) -> str:
     """A Scale has no labels, a budget selects by others' labels: of these, all are sent, but autoscalers' scaling."""
-    inhabited = celtext.one_of("request.namespace", around.namespaces)
+    inhabited = celtext.one_of("request.namespace", around.guarded)
     expression = (
         f"request.resource.resource in ['configmaps', 'secrets'] ? ({_read(state, around)})"
         f" : request.resource.resource == 'horizontalpodautoscalers' ? ({inhabited}) : ({expression})"
@@ -174,7 +174,10 @@ def _scaling_or(expression: str, state: State, around: Surroundings) -> str:
     autoscaler = celtext.one_of("request.userInfo.username", state.identities.autoscalers)
     # Without has(): the field is absent for the object itself, and an error under Ignore means not being asked at all.
     is_scale = "has(request.subResource) && request.subResource == 'scale'"
-    scaling = f"{is_scale} ? !({autoscaler}) : ({expression})"
+    minima = (p.spec.rules.replicas for p in state.policies if p.spec is not None)
+    least = max((rule.minimum for rule in minima if rule is not None), default=0)
+    too_few = f"object.?spec.?replicas.orValue(0) < {least}"
+    scaling = f"{is_scale} ? (!({autoscaler}) || {too_few}) : ({expression})"
     jobs = f" || ({_NEW_JOB})" if operation_freezes(state.freezes) else ""
     return f"request.resource.resource == 'poddisruptionbudgets'{jobs} || ({scaling})"
 
@@ -192,7 +195,7 @@ def _read(state: State, around: Surroundings) -> str:
 def _by_resource(expression: str, around: Surroundings) -> str:
     """A Namespace or a claim is as guarded as the workloads that live by it, which its own labels need not tell."""
     named = celtext.one_of("request.name", around.namespaces)
-    inhabited = celtext.one_of("request.namespace", around.namespaces)
+    inhabited = celtext.one_of("request.namespace", around.guarded)
     return (
         f"request.resource.resource == 'persistentvolumeclaims' ? ((({expression}) || {inhabited}) && ({_LOSABLE}))"
         f" : (({expression}) || (request.resource.resource == 'namespaces' && {named}))"

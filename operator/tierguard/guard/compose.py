@@ -6,7 +6,7 @@ from datetime import datetime
 from tierguard.api.kinds import POLICY
 from tierguard.api.model import rfc3339
 from tierguard.api.scope import ChangeKind
-from tierguard.guard.change import Change
+from tierguard.guard.change import Change, Operation
 from tierguard.guard.finding import MESSAGE_LIMIT, WARNING_LIMIT, Decision, Effect, Finding, Outcome
 from tierguard.guard.held import FREEZE_RULE, WINDOW_RULE
 from tierguard.guard.holds import Hold
@@ -44,7 +44,12 @@ def compose(
         tier,
         findings,
         message=refusal(change, denying, possible_from, holds),
-        warnings=tuple(warning(f) for f in findings if f.effect is not Effect.AUDIT and f is not denying[0]),
+        # `helm uninstall` prints warnings but not the refusal of a deletion: there the first finding is told in both.
+        warnings=tuple(
+            warning(f)
+            for f in findings
+            if f.effect is not Effect.AUDIT and (f is not denying[0] or change.operation is Operation.DELETE)
+        ),
         possible_from=possible_from,
         hinges_on_absence=hinges_on_absence,
     )

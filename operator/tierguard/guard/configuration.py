@@ -4,7 +4,7 @@ A ConfigMap swapped at month end breaks as much as a new image. Contents are com
 event has any of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from tierguard.api.scope import ChangeKind
@@ -17,7 +17,7 @@ from tierguard.guard.held import Matching
 from tierguard.guard.holding import hold
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.state import State
-from tierguard.guard.workload import references
+from tierguard.guard.workload import Workload, references
 
 CONFIGURATION_KINDS = ("ConfigMap", "Secret")
 _CONTENT = ("data", "binaryData", "stringData", "type")
@@ -28,7 +28,7 @@ def evaluate_configuration(change: Change, state: State, now: datetime) -> Decis
     if change.user in state.identities.rotators or _untouched(change):
         return ALLOWED_AS_IS
     wanted = (change.kind, change.name)
-    readers = [c for c in _classified(change, state) if wanted in references(c.workload.pod_spec)]
+    readers = list(_classified(change, state, lambda workload: wanted in references(workload.pod_spec)))
     return held_by_workloads(change, readers, state, now)
 
 
@@ -38,11 +38,8 @@ def evaluate_autoscaler(change: Change, state: State, now: datetime) -> Decision
     if old is None or being_deleted(old) or (new is not None and not _lowers(old, new)):
         return ALLOWED_AS_IS
     target = objects.mapping(old, "spec", "scaleTargetRef")
-    scaled = [
-        c
-        for c in _classified(change, state)
-        if (c.workload.kind, c.workload.name) == (target.get("kind"), target.get("name"))
-    ]
+    named = (target.get("kind"), target.get("name"))
+    scaled = list(_classified(change, state, lambda workload: (workload.kind, workload.name) == named))
     return held_by_workloads(change, scaled, state, now)
 
 
@@ -81,12 +78,12 @@ def _number(written: object) -> int:
     return written if isinstance(written, int) else 1
 
 
-def _classified(change: Change, state: State) -> Iterator[Classified]:
+def _classified(change: Change, state: State, meant: Callable[[Workload], bool]) -> Iterator[Classified]:
     labels = state.namespaces.get(change.namespace)
     if labels is None:
         message = f"namespace {change.namespace} is not known yet"
         raise Undecidable(message)
-    for workload in state.in_namespace(change.namespace):
+    for workload in filter(meant, state.in_namespace(change.namespace)):
         classified = classify(workload, change.namespace, labels, state)
         if classified.tier is not None:
             yield classified

@@ -125,7 +125,7 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     if kinds == (ChangeKind.NONE,) and not announcing and not operation.findings:
         invalid = _invalid_tier(before, after)
         return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
-    if change.user in state.identities.autoscalers and set(kinds) <= SCALING:
+    if change.user in state.identities.autoscalers and set(kinds) <= SCALING and not _below_minimum(after):
         return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     # In a freeze nothing is announced: what will be deleted after it, people shall say after it.
     held_kinds = (ChangeKind.DELETE, *kinds) if announcing else kinds
@@ -143,6 +143,14 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         absent = judged.rests_on_absence
     decision = compose(change, kinds, tier, found, holding.possible_from, holds=holding.holds, hinges_on_absence=absent)
     return holding.on(decision)
+
+
+def _below_minimum(after: Classified | None) -> bool:
+    """Whether fewer replicas are left than a policy asks for: then an autoscaler's scaling is like anybody's."""
+    if after is None or after.workload.replicas is None:
+        return False
+    minima = (p.spec.rules.replicas for p in after.policies if p.spec is not None)
+    return any(rule is not None and after.workload.replicas < rule.minimum for rule in minima)
 
 
 def _deploy(

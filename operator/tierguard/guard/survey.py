@@ -7,6 +7,7 @@ from datetime import datetime
 from tierguard.guard.classify import Classified, classify
 from tierguard.guard.finding import Effect, Finding
 from tierguard.guard.holds import Hold, Policy
+from tierguard.guard.scope import GUARDED_TIERS
 from tierguard.guard.soundness import judge
 from tierguard.guard.state import State
 from tierguard.guard.workload import references
@@ -28,27 +29,33 @@ class Surveyed:
 class Surroundings:
     """What around workloads that anything classifies matters to them.
 
-    `namespaces` that hold any; `read`: (kind, namespace, name) of the ConfigMaps and Secrets that they read; `services`:
-    (namespace, pod selector as sorted pairs) of the Services that select pods of tier 0 and 1.
+    `namespaces` that hold any, and `guarded` those with some that a freeze or window may mean. Of the latter, `read` are the
+    (kind, namespace, name) of the ConfigMaps and Secrets that they read, and `services` the (namespace, pod selector as
+    sorted pairs) of the Services that select pods of tier 0 and 1.
     """
 
     namespaces: frozenset[str] = frozenset()
+    guarded: frozenset[str] = frozenset()
     read: frozenset[tuple[str, str, str]] = frozenset()
     services: frozenset[tuple[str, tuple[tuple[str, str], ...]]] = frozenset()
 
 
 def surroundings(surveyed: Iterable[Surveyed], state: State) -> Surroundings:
     """What surrounds the `surveyed`."""
-    namespaces, read, services = set(), set(), set()
+    namespaces, guarded, read, services = set(), set(), set(), set()
+    meant = {*GUARDED_TIERS, *(tier for hold in (*state.freezes, *state.windows) for tier in hold.tiers)}
     for subject in surveyed:
         workload = subject.classified.workload
         namespaces.add(workload.namespace)
+        if subject.classified.tier not in meant:
+            continue
+        guarded.add(workload.namespace)
         read |= {(kind, workload.namespace, name) for kind, name in references(workload.pod_spec)}
         if subject.classified.guarded:
             for selector in state.services_in.get(workload.namespace, {}).values():
                 if selector.items() <= workload.template_labels.items():
                     services.add((workload.namespace, tuple(sorted(selector.items()))))
-    return Surroundings(frozenset(namespaces), frozenset(read), frozenset(services))
+    return Surroundings(frozenset(namespaces), frozenset(guarded), frozenset(read), frozenset(services))
 
 
 def survey(state: State, now: datetime) -> tuple[Surveyed, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from tierguard.api.policy import Rules
 from tierguard.guard.rules.disruption_budget import DisruptionBudget
+from tierguard.guard.rules.replicas import Replicas
 from tierguard.guard.rules.rollout import Rollout
 from tierguard.guard.rules.rule import Rule, Violation
 from tierguard.guard.rules.topology_spread import TopologySpread
@@ -35,4 +36,4 @@ def checked(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     return ordered
 
 
-RULES: tuple[Rule, ...] = checked((DisruptionBudget(), Rollout(), TopologySpread()))
+RULES: tuple[Rule, ...] = checked((DisruptionBudget(), Replicas(), Rollout(), TopologySpread()))
