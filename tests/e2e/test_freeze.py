@@ -129,6 +129,7 @@ def test_rollouts_under_way_when_a_freeze_begins_are_listed_and_finish(world: Em
     workload = deployed(world, namespace)
     stuck = manifests.with_image(workload, f"{manifests.IMAGE}:2")
     stuck["spec"]["template"]["metadata"]["annotations"] = {"tierguard.io/test-never-ready": "true"}
+    world.recorded(namespace, "payment-core", 1)
     assert world.apply(stuck, user=DANA).passed
     resource = frozen(namespace)
     name = resource["metadata"]["name"]

@@ -198,6 +198,12 @@ class FreezeStatus(StatusBase):
     """What the operator sees of a freeze. Decisions never read it."""
 
     current: Span | None = Field(default=None, description="The stretch that holds now.")
+    until: str | None = Field(
+        default=None,
+        max_length=32,
+        description="When the stretch that holds now ends, RFC 3339; Lifted when two people have to lift it. Absent: it does"
+        " not hold now, or no end is known.",
+    )
     next: Span | None = Field(default=None, description="The next stretch that will hold.")
     upcoming: list[Span] = Field(
         default=[],

@@ -53,7 +53,9 @@ FREEZE = Kind(
     model=OperationalFreeze,
     columns=(
         Column("Active", "string", _condition("Active"), "Whether it holds now."),
-        Column("Until", "string", ".status.current.end", "When the stretch that holds now ends."),
+        Column(
+            "Until", "string", ".status.until", "When the stretch that holds now ends; Lifted: when two people lift it."
+        ),
         Column("Next", "string", ".status.next.start", "When it holds next."),
         _REFUSED,
         _WORKLOADS,

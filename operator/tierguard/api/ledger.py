@@ -31,7 +31,10 @@ class Refusal(ApiModel):
 class Ledger(ApiModel):
     """The refused changes of one stretch."""
 
-    since: Timestamp | None = Field(default=None, description="The start of the stretch that this speaks about.")
+    since: Timestamp | None = Field(
+        default=None,
+        description="Which stretch this speaks about: by the start of a freeze's, or by the opening that ends a window's.",
+    )
     total: int = Field(default=0, ge=0, description="How many changes were refused, every try counted.")
     newest: list[Refusal] = Field(
         default=[],

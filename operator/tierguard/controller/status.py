@@ -89,6 +89,10 @@ def freeze_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> 
         "suspended": suspension.suspended(stored, hold, seen.state, now),
         "runningJobs": suspension.running_jobs(hold, list(seen.jobs), seen.state, now),
     }
+    current = status.get("current") or {}
+    until = current.get("end") or ("Lifted" if current and hold.until_lifted else None)
+    if until is not None:
+        status["until"] = until
     if hold.lift is not None:
         lifted_at = objects.value(stored, "status", "liftedAt") or rfc3339(now)
         status |= {"liftedAt": lifted_at, "liftedBy": [hold.lift.requested_by, *hold.lift.approved_by]}

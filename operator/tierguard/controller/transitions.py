@@ -37,7 +37,7 @@ def transition(
     at = current.start if current is not None else _ended(stored, now)
     ticket = f" ({hold.ticket})" if hold.ticket else ""
     why = f": {hold.reason}" if hold.reason else ""
-    note = f"{hold.name}{ticket} {condition['message']}{why}. It selects {status['guardedWorkloads']} workloads."
+    note = f"{hold.name}{ticket} {condition['message']}{why}. It selects {_workloads(status)}."
     if in_flight := status.get("rolloutsInFlight"):
         note += f" Rollouts under way, which finish: {', '.join(in_flight)}."
     if kind is FREEZE and after == "False":
@@ -69,6 +69,11 @@ def next_announcement(hold: Hold, now: datetime) -> datetime | None:
     following = hold.timeline.next_after(now)
     ahead = () if following is None else (following.start - lead for lead in hold.announce)
     return min((instant for instant in ahead if instant > now), default=None)
+
+
+def _workloads(status: Mapping[str, Any]) -> str:
+    count = status["guardedWorkloads"]
+    return f"{count} workload" if count == 1 else f"{count} workloads"
 
 
 def _ended(stored: KubeObject, now: datetime) -> datetime:

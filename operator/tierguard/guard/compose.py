@@ -72,7 +72,8 @@ def refusal(change: Change, denying: list[Finding], possible_from: datetime | No
     more = f" (+{len(denying) - 1} more: {', '.join(others)})" if others else ""
     if first.rule in _HOLDS:
         zone = next((hold for hold in holds if hold.source == first.source), None)
-        when = f"possible from {_instant(possible_from, zone)}" if possible_from else "no end is known"
+        open_ended = "no end is set, two people can lift it" if zone and zone.until_lifted else "no end is known"
+        when = f"possible from {_instant(possible_from, zone)}" if possible_from else open_ended
         tail = f"; {when}, {first.remedy}{more}. See: kubectl describe {_SHORT[kind]} {name}"
         head = first.detail
     else:

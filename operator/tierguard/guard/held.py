@@ -129,8 +129,11 @@ def findings(matching: Matching, now: datetime, subject: str, note: str = "") ->
 
     `note` is put behind the kinds of change, where they alone would puzzle people.
     """
-    what = " and ".join(kind.value for kind in matching.kinds) + (f" ({note})" if note else "")
+    kinds = " and ".join(kind.value for kind in matching.kinds)
+    what = kinds + (f" ({note})" if note else "")
     for hold, _ in matching.frozen_by(now):
+        if matching.kinds == (ChangeKind.ROLLBACK,) and hold.lets(ChangeKind.ROLLBACK):
+            what = f"{kinds} (to what was not available before the freeze)"
         ticket = f" ({hold.ticket})" if hold.ticket else ""
         why = f"stored spec is unreadable, so it holds: {hold.broken}" if hold.broken else hold.reason
         yield Finding(

@@ -50,6 +50,7 @@ class Hold:
     exceptions: tuple[FreezeException, ...] = ()
     lift: Lift | None = None
     """The lift, once it is approved."""
+    until_lifted: bool = False
     missed_runs: MissedRuns = MissedRuns.SKIP
     announce: tuple[timedelta, ...] = ()
     reviewed: frozenset[tuple[str, str]] = frozenset()
@@ -112,6 +113,7 @@ def compile_freeze(raw: KubeObject) -> Hold:
         providers=frozenset(spec.scope.providers),
         exceptions=tuple(exception for exception in spec.exceptions if approved(exception)),
         lift=lift,
+        until_lifted=spec.until_lifted is True,
         missed_runs=spec.missed_runs,
         announce=announce,
         reviewed=frozenset((review.id, review.reviewed_by) for review in spec.reviews),
