@@ -273,8 +273,10 @@ def test_the_webhook_may_only_read_what_decisions_read(rendered: list[Object]) -
         row("apps", "daemonsets", "list watch"),
         row("batch", "cronjobs", "list watch"),
         row("policy", "poddisruptionbudgets", "list watch"),
+        row("", "services", "list watch"),
+        row("authorization.k8s.io", "subjectaccessreviews", "create"),
     }
-    assert rules_of(rendered, "Role", "tierguard-webhook") == {row("", "configmaps", "list watch")}
+    assert rules_of(rendered, "Role", "tierguard-webhook") == {row("", "configmaps", "list watch create patch")}
 
 
 def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Object]) -> None:
@@ -286,7 +288,10 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         row("", "namespaces", "list watch"),
         *(row("apps", resource, "list watch") for resource in workloads),
         row("apps", "controllerrevisions", "list"),
-        row("batch", "cronjobs", "list watch"),
+        row("", "services", "list watch"),
+        row("batch", "cronjobs", "list watch patch"),
+        row("batch", "cronjobs/status", "patch"),
+        row("batch", "jobs", "list watch"),
         row("policy", "poddisruptionbudgets", "list watch create patch delete"),
         row("events.k8s.io", "events", "create"),
         row(*configurations, "create"),
@@ -309,9 +314,24 @@ def test_whoever_may_view_a_namespace_may_read_our_kinds(rendered: list[Object])
     }
 
 
-def test_no_role_has_a_wildcard_or_more_than_the_three_that_are_known(rendered: list[Object]) -> None:
+PEOPLE = ("tierguard-approver", "tierguard-declarer", "tierguard-incident-commander")
+
+
+def test_what_people_need_is_a_role_each_and_nobody_has_it_unasked(rendered: list[Object]) -> None:
+    freezes = {"tierguard-approver": "approve", "tierguard-incident-commander": "bypass"}
+    for name in PEOPLE:
+        verbs = {verb for _, kind, _, found in rules_of(rendered, "ClusterRole", name) for verb in found}
+        assert "create" not in verbs or name != "tierguard-approver"
+        assert freezes.get(name, "create") in verbs
+        assert ("bypass" in verbs) == (name == "tierguard-incident-commander")
+    assert not {binding["roleRef"]["name"] for binding in of_kind(rendered, "ClusterRoleBinding")} & set(PEOPLE)
+
+
+def test_no_role_has_a_wildcard_or_one_more_than_is_known(rendered: list[Object]) -> None:
     roles = [*of_kind(rendered, "ClusterRole"), *of_kind(rendered, "Role")]
-    assert len(roles) == 5
+    assert sorted(role["metadata"]["name"] for role in roles) == sorted(
+        [*["tierguard-operator", "tierguard-webhook"] * 2, "tierguard-view", *PEOPLE]
+    )
     for rule in (rule for role in roles for rule in role["rules"]):
         assert not any("*" in word for words in rule.values() for word in words), rule
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from tierguard.api.scope import ChangeKind
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
-from tierguard.guard.workload import RESTARTED_AT, Workload, essence, images_cannot_move, template_hash
+from tierguard.guard.workload import HASH_LABELS, RESTARTED_AT, Workload, essence, images_cannot_move, template_hash
 
 
 class Operation(StrEnum):
@@ -139,12 +139,24 @@ def _template(
     if old.template == new.template:
         return set()
     if essence(old.template) == essence(new.template):
-        restarted = (objects.annotations(t.template).get(RESTARTED_AT) for t in (old, new))
-        if len(set(restarted)) == 1:
-            return set()  # a hash label moved: controllers do that, and it says nothing about the pods
+        if not _moves_pods(old, new):
+            return set()
         # Without digests the "same" template may run other code than what is running now.
         return {ChangeKind.RESTART if images_cannot_move(new.template, immutable_tags) else ChangeKind.ROLLOUT}
     return {ChangeKind.ROLLBACK if was_available(template_hash(new.template)) else ChangeKind.ROLLOUT}
+
+
+def _moves_pods(old: Workload, new: Workload) -> bool:
+    """Whether templates of one essence differ in what the controller replaces pods for.
+
+    The Deployment controller compares whole templates without `pod-template-hash` (EqualIgnoreHash in its
+    deployment_util.go); those of StatefulSets and DaemonSets make a new revision of any difference.
+    """
+    ignored = "pod-template-hash" if old.kind in ("Deployment", "ReplicaSet") else None
+    moving = [key for key in HASH_LABELS if key != ignored]
+    labels = [[workload.template_labels.get(key) for key in moving] for workload in (old, new)]
+    restarted = [objects.annotations(workload.template).get(RESTARTED_AT) for workload in (old, new)]
+    return labels[0] != labels[1] or restarted[0] != restarted[1]
 
 
 def restarts_unpinned(old: Workload, new: Workload, immutable_tags: tuple[str, ...] = ()) -> bool:
@@ -152,6 +164,7 @@ def restarts_unpinned(old: Workload, new: Workload, immutable_tags: tuple[str, .
     return (
         old.template != new.template
         and essence(old.template) == essence(new.template)
+        and _moves_pods(old, new)
         and not images_cannot_move(new.template, immutable_tags)
     )
 

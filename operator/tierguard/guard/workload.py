@@ -13,6 +13,7 @@ from tierguard.guard.objects import KubeObject, Labels
 
 # Written by controllers into the templates that they copy; they are no part of what a person wrote.
 HASH_LABELS = ("pod-template-hash", "controller-revision-hash", "pod-template-generation")
+_COPIED_INTO_PODS = ("finalizers", "name", "generateName", "namespace", "ownerReferences")
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
@@ -167,7 +168,11 @@ def essence(template: KubeObject) -> dict[str, Any]:
     """A pod template without what controllers and `kubectl rollout restart` write into it, for comparing."""
     labels = {key: value for key, value in objects.labels(template).items() if key not in HASH_LABELS}
     annotations = {key: value for key, value in objects.annotations(template).items() if key != RESTARTED_AT}
-    return {"labels": labels, "annotations": annotations, "spec": objects.mapping(template, "spec")}
+    found = {"labels": labels, "annotations": annotations, "spec": objects.mapping(template, "spec")}
+    metadata = objects.mapping(template, "metadata")
+    # Hardly any template has them; where one does, they are copied into the pods like everything else.
+    rest = {key: metadata[key] for key in _COPIED_INTO_PODS if metadata.get(key)}
+    return {**found, "metadata": rest} if rest else found
 
 
 def template_hash(template: KubeObject) -> str:
