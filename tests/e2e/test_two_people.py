@@ -138,7 +138,7 @@ def test_a_freeze_until_lifted_has_no_other_end(world: EmbeddedWorld, namespace:
     with world.in_force(only_in(namespace, incident)):
         freeze = Freeze(world, namespace, name)
         refused = freeze.deploys()
-        assert "no end is known" in refused.out
+        assert "no end is set, two people can lift it" in refused.out
         assert not freeze.patch(SARA, {"untilLifted": None, "expiresAt": rfc3339(datetime.now(UTC))}).passed
         assert freeze.patch(SARA, {"lift": lift(SARA)}).passed
         assert freeze.patch(PAUL, {"lift": lift(SARA, PAUL)}).passed
