@@ -110,6 +110,8 @@ def in_template(*path: str | int, to: Any) -> Edit:
     def apply(found: Document) -> None:
         node: Any = template_of(found)
         for part in path[:-1]:
+            if isinstance(node, dict) and isinstance(part, int):
+                return  # another mutation took the list away
             node = node.setdefault(part, {}) if isinstance(node, dict) else node[part]
         node[path[-1]] = to
 
