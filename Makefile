@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 CHART := charts/tierguard
+GENERATED := crds $(CHART)/files/crds docs/rules.md
 
 .PHONY: help demo test test-kind unit lint format generate changes verify up down status bench image lock clean
 
@@ -49,16 +50,17 @@ format: $(READY) ## let ruff format and mend what it can
 	@"$(BIN)/ruff" check --fix .
 	@"$(BIN)/ruff" format .
 
-generate: $(READY) ## crds/ from the models, and the chart's copies
+generate: $(READY) ## crds/ from the models, the chart's copies, and docs/rules.md
 	@"$(BIN)/python" -m tierguard.api.crd crds
 	@mkdir -p $(CHART)/files/crds && cp crds/*.yaml $(CHART)/files/crds/
+	@"$(BIN)/python" -m tests.cases.document docs/rules.md
 
 changes: $(READY) ## docs/changes.md, from a run on the control plane
 	@TIERGUARD_WRITE_DOCS=1 "$(BIN)/python" -m pytest tests/e2e/test_table.py
 
 verify: generate ## fails when something generated is stale
-	@git diff --exit-code -- crds $(CHART)/files/crds && \
-	  test -z "$$(git status --porcelain -- crds $(CHART)/files/crds)" || \
+	@git diff --exit-code -- $(GENERATED) && \
+	  test -z "$$(git status --porcelain -- $(GENERATED))" || \
 	  { echo "Generated files are stale: run make generate and commit." >&2; exit 1; }
 
 up: $(READY) ## a cluster with tierguard on it, left running; prints the KUBECONFIG to export

@@ -14,19 +14,17 @@ from typing import Any
 
 import yaml
 
-from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
-from tierguard.disruption import Budget
+from tierguard.api.kinds import KINDS
 from tierguard.guard import objects
 from tierguard.guard.change import Change, Operation
-from tierguard.guard.holds import compile_freeze, compile_policy, compile_window
+from tierguard.guard.picture import picture
 from tierguard.guard.rules import RULES
 from tierguard.guard.state import State
-from tierguard.guard.workload import WORKLOAD_KINDS
 
 ROOT = Path(__file__).resolve().parent
 NAMESPACE = "payments"
 OUR_KINDS = frozenset(kind.kind for kind in KINDS)
-RULE_IDS = (*(rule.id for rule in RULES), "freeze", "window", "deletion", "tier", "resource", "weakening")
+RULE_IDS = (*(rule.id.value for rule in RULES), "freeze", "window", "deletion", "tier", "resource", "weakening")
 VERDICTS = {"pass": "Allowed", "fail": "Denied"}
 
 Document = dict[str, Any]
@@ -89,20 +87,8 @@ class Case:
         """The cluster as `given` describes it, with what is about to change as it is before."""
         old, _ = self.sides()
         everything = [*self.given(), *([old] if old is not None else [])]
-        state = State(
-            freezes=tuple(compile_freeze(o) for o in everything if o["kind"] == FREEZE.kind),
-            windows=tuple(compile_window(o) for o in everything if o["kind"] == WINDOW.kind),
-            policies=tuple(compile_policy(o) for o in everything if o["kind"] == POLICY.kind),
-            namespaces={NAMESPACE: {}},
-        )
-        for obj in everything:
-            namespace = objects.namespace(obj)
-            if obj["kind"] == "Namespace":
-                state.namespaces[objects.name(obj)] = objects.labels(obj)
-            elif obj["kind"] == "PodDisruptionBudget":
-                state.budgets_in[namespace] = (*state.budgets_in.get(namespace, ()), Budget.of(obj))
-            elif obj["kind"] in WORKLOAD_KINDS:
-                state.workloads_in.setdefault(namespace, {})[(obj["kind"], namespace, objects.name(obj))] = obj
+        state = picture(everything)
+        state.namespaces.setdefault(NAMESPACE, {})
         return state
 
 

@@ -24,7 +24,8 @@ from tests.cluster.ports import free_port
 NAMESPACE = "tierguard-system"
 RELEASE = "tierguard"
 CHART = Path(__file__).resolve().parents[2] / "charts" / "tierguard"
-OPERATOR = "operator"
+OPERATORS = ("operator-0", "operator-1")
+OPERATOR = OPERATORS[0]
 WEBHOOKS = ("webhook-0", "webhook-1")
 READY_SECONDS = 60.0
 HELM_SECONDS = 120.0
@@ -57,17 +58,18 @@ class Tierguard:
             f"webhook.url=https://127.0.0.1:{self.port}",
             *values,
         )
-        self.start_operator()
+        for name in OPERATORS:
+            self.start_operator(name)
         self._mount_certificates()
         for name in WEBHOOKS:
             self.start_webhook(name)
-        for name in (OPERATOR, *WEBHOOKS):
+        for name in (*OPERATORS, *WEBHOOKS):
             self.wait_ready(name)
         self.cluster.processes.wait(OPERATOR, "the webhook configuration is there", self.configured, READY_SECONDS)
 
-    def start_operator(self) -> None:
-        """Start the operator, as its ServiceAccount."""
-        self._start(OPERATOR, OPERATOR, "tierguard-operator")
+    def start_operator(self, name: str) -> None:
+        """Start one of the operators, as its ServiceAccount."""
+        self._start(name, "operator", "tierguard-operator")
 
     def start_webhook(self, name: str) -> None:
         """Start one of the webhooks, as its ServiceAccount."""

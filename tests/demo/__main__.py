@@ -77,13 +77,16 @@ def _platform(stage: Stage) -> None:
     stage.step("A payment platform: tiers 0 to 4, run by a developer who may do everything in her namespace")
     stage.passes("apply", "-f", str(HERE / "namespace.yaml"), admin=True)
     stage.passes("create", "rolebinding", "dana", *NAMESPACE, "--clusterrole=admin", f"--user={DEVELOPER}", admin=True)
+    stage.passes("apply", "-f", str(REPOSITORY / "policies" / "tiers" / "priority-classes.yaml"), admin=True)
     stage.passes("apply", "-f", str(PLATFORM))
+    tested = f"evidence.tierguard.io/last-restore-test={datetime.now(UTC):%Y-%m-%d}"
+    stage.passes("annotate", "statefulset/ledger-db", tested, *NAMESPACE)
     stage.passes("rollout", "status", CORE, *NAMESPACE, shows="successfully rolled out", quiet=True)
     stage.passes("get", "deployments,statefulsets,cronjobs", *NAMESPACE, "-L", "tierguard.io/tier")
 
 
 def _policy(stage: Stage) -> None:
-    stage.step("The platform team says what tier 0 and tier 1 must look like")
+    stage.step("The platform team says what each tier must look like")
     stage.passes("apply", "-f", str(REPOSITORY / "policies" / "tiers"), admin=True)
     stage.until("the policies are in effect", lambda: "True" in stage.value("get", "ptp", "tier-1"))
     stage.until(

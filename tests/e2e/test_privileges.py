@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cluster.install import NAMESPACE, OPERATOR, WEBHOOKS
+from tests.cluster.install import NAMESPACE, OPERATORS, WEBHOOKS
 from tests.e2e.world import EmbeddedWorld
 
 OPERATOR_ACCOUNT = f"system:serviceaccount:{NAMESPACE}:tierguard-operator"
@@ -34,16 +34,20 @@ GRANTED = {
             for pair in verbs(f"{kind}.apps", *READ)
         ),
         *verbs("controllerrevisions.apps", "list"),
-        *verbs("services", *READ),
+        *(pair for kind in ("services", "nodes", "pods") for pair in verbs(kind, *READ)),
+        *verbs("horizontalpodautoscalers.autoscaling", *READ),
+        *verbs("networkpolicies.networking.k8s.io", *READ),
         *verbs("cronjobs.batch", *READ, "patch"),
         *verbs("cronjobs.batch/status", "patch"),
         *verbs("jobs.batch", *READ),
         *verbs("poddisruptionbudgets.policy", *READ, "create", "patch", "delete"),
         *verbs("events.events.k8s.io", "create"),
         *verbs("validatingwebhookconfigurations.admissionregistration.k8s.io", "create", "get", "patch"),
+        *verbs("validatingadmissionpolicies.admissionregistration.k8s.io", "get", "patch"),
         *verbs("clusterroles.rbac.authorization.k8s.io", "get"),
         *verbs("configmaps", *READ, "create", "patch", "delete", "get"),
         *verbs("secrets", "create", "get", "patch"),
+        *verbs("leases.coordination.k8s.io", "create", "get", "update"),
     },
     WEBHOOK_ACCOUNT: {
         *(pair for kind in OWN for pair in verbs(f"{kind}.tierguard.io", *READ)),
@@ -57,6 +61,8 @@ GRANTED = {
         *verbs("cronjobs.batch", *READ),
         *verbs("poddisruptionbudgets.policy", *READ),
         *verbs("services", *READ),
+        *verbs("horizontalpodautoscalers.autoscaling", *READ),
+        *verbs("networkpolicies.networking.k8s.io", *READ),
         *verbs("subjectaccessreviews.authorization.k8s.io", "create"),
         *verbs("configmaps", *READ, "create", "patch"),
     },
@@ -99,7 +105,7 @@ def test_names_bind_what_names_can_bind(world: EmbeddedWorld) -> None:
 
 @pytest.mark.embedded
 def test_neither_was_ever_forbidden_anything(world: EmbeddedWorld) -> None:
-    for name in (OPERATOR, *WEBHOOKS):
+    for name in (*OPERATORS, *WEBHOOKS):
         log = world.cluster.processes.log(name).read_text(encoding="utf-8").lower()
         # Refusals of our own are told in the same words; what RBAC refuses names the user who cannot.
         assert "cannot " not in "\n".join(line for line in log.splitlines() if "forbidden" in line)

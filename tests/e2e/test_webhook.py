@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.install import WEBHOOKS
+from tests.cluster.install import OPERATORS, WEBHOOKS
 from tests.e2e import manifests
+from tests.e2e.outage import compiled, without_webhooks
 from tests.e2e.world import DANA, EmbeddedWorld, only_in
 
 pytestmark = pytest.mark.embedded
@@ -133,56 +134,92 @@ def test_a_refusal_is_logged_counted_and_kept_in_the_audit_log(world: EmbeddedWo
 
     def audited() -> bool:
         text = world.cluster.audit_log.read_text(encoding="utf-8")
-        return any(namespace in line and "guarded.tierguard.io/outcome" in line for line in text.splitlines())
+        return any(namespace in line and "tierguard.io/outcome" in line for line in text.splitlines())
 
     world.until("the audit log has it", audited)
 
 
-def test_one_dead_webhook_of_two_is_not_noticed_and_two_stop_only_what_is_guarded(
-    world: EmbeddedWorld, namespace: str
-) -> None:
+def test_one_dead_webhook_of_two_is_not_noticed(world: EmbeddedWorld, namespace: str) -> None:
     workload = manifests.deployment(namespace)
     assert world.apply(workload, user=DANA).passed
-    other = manifests.deployment(namespace, "dashboard", tier="3")
-    processes = world.cluster.processes
-    try:
-        processes.stop(WEBHOOKS[0], seconds=0.1)
+    with without_webhooks(world, WEBHOOKS[0]):
         changed = copy.deepcopy(workload)
         changed["spec"]["replicas"] = 4
         # A connection that was kept alive to the dead one may fail once.
         world.until("the other one answers", lambda: world.apply(changed, user=DANA).passed)
-        processes.stop(WEBHOOKS[1], seconds=0.1)
-        assert world.apply(other, user=DANA).passed
-        world.ok("scale", "deployment/payment-core", "--replicas=5", "-n", namespace, user=DANA)
-        answer = world.apply(manifests.with_image(changed, "other:2"), user=DANA)
-        assert not answer.passed
-        assert "failed calling webhook" in answer.out
-    finally:
-        for name in WEBHOOKS:
-            if not processes.alive(name):
-                world.tierguard.start_webhook(name)
-        for name in WEBHOOKS:
-            world.tierguard.wait_ready(name)
+
+
+def test_without_any_webhook_a_freeze_holds_and_everything_else_passes(world: EmbeddedWorld, namespace: str) -> None:
+    workload = manifests.deployment(namespace)
+    other = manifests.deployment(namespace, "dashboard", tier="3")
+    assert world.apply(workload, user=DANA).passed
+    new = manifests.with_image(workload, "other:2")
+    name = f"dead-{namespace[-12:]}"
+    with world.in_force(only_in(namespace, manifests.freeze(name))):
+        world.until("the API server knows the freeze", lambda: compiled(world, name))
+        with without_webhooks(world, *WEBHOOKS):
+            refused = {
+                "image": world.apply(new, user=DANA),
+                "server-side": world.apply(new, user=DANA, options=("--server-side", "--force-conflicts")),
+                "creation": world.apply(manifests.deployment(namespace, "another"), user=DANA),
+                "relabelling": world.kubectl(
+                    "label", "deployment/payment-core", "tierguard.io/tier=4", "--overwrite", "-n", namespace, user=DANA
+                ),
+                "announcing": world.kubectl(
+                    *("annotate", "deployment/payment-core", "-n", namespace),
+                    "tierguard.io/allow-deletion=payment-core",
+                    user=DANA,
+                ),
+                "deletion": world.kubectl("delete", "deployment/payment-core", "-n", namespace, user=DANA),
+                "namespace": world.kubectl("label", "namespace", namespace, "tierguard.io/tier=4"),
+            }
+            for what, answer in refused.items():
+                assert not answer.passed, what
+                assert "failed calling webhook" in answer.out, what
+            assert world.apply(other, user=DANA).passed
+            world.ok("scale", "deployment/payment-core", "--replicas=5", "-n", namespace, user=DANA)
+            world.ok("annotate", "deployment/payment-core", "note=1", "-n", namespace, user=DANA)
+
+
+def test_without_any_webhook_nothing_is_refused_outside_a_freeze(world: EmbeddedWorld, namespace: str) -> None:
+    workload = manifests.deployment(namespace)
+    assert world.apply(workload, user=DANA).passed
+    later = manifests.freeze(f"later-{namespace[-12:]}", startsAt="2098-01-01T00:00:00Z")
+    with world.in_force(only_in(namespace, later)):
+        world.until("the API server knows the freeze", lambda: compiled(world, later["metadata"]["name"]))
+        with without_webhooks(world, *WEBHOOKS):
+            assert world.apply(manifests.with_image(workload, "other:2"), user=DANA).passed
+            assert world.apply(manifests.deployment(namespace, "another"), user=DANA).passed
+            deletion = ("delete", "deployment/another", "-n", namespace)
+            assert "failed calling webhook" in world.kubectl(*deletion, user=DANA).out
+            world.ok(
+                *("annotate", "deployment/another", "-n", namespace),
+                "tierguard.io/allow-deletion=another",
+                user=DANA,
+            )
+            world.ok(*deletion, user=DANA)
 
 
 def test_the_operator_comes_back_to_a_changed_world(world: EmbeddedWorld, namespace: str) -> None:
     processes = world.cluster.processes
     name = f"meanwhile-{namespace[-6:]}"
     try:
-        processes.stop("operator", seconds=0.1)
+        for operator in OPERATORS:
+            processes.stop(operator, seconds=0.1)
         assert world.apply(manifests.deployment(namespace), user=DANA).passed
         policy = only_in(namespace, manifests.policy(name, {"disruptionBudget": {"mode": "Maintain"}}))
         with world.in_force(policy):
-            world.tierguard.start_operator()
-            world.tierguard.wait_ready("operator")
+            for operator in OPERATORS:
+                world.tierguard.start_operator(operator)
             made = ("tierguard-deployment-payment-core", "-n", namespace)
             world.until("there is a budget", lambda: world.get("pdb", *made) is not None)
             status = world.get("ptp", name)["status"]
             assert status["guardedWorkloads"] == 1
     finally:
-        if not processes.alive("operator"):
-            world.tierguard.start_operator()
-        world.tierguard.wait_ready("operator")
+        for operator in OPERATORS:
+            if not processes.alive(operator):
+                world.tierguard.start_operator(operator)
+            world.tierguard.wait_ready(operator)
 
 
 def test_somebody_elses_change_to_the_webhook_configuration_is_undone(world: EmbeddedWorld) -> None:
@@ -190,7 +227,7 @@ def test_somebody_elses_change_to_the_webhook_configuration_is_undone(world: Emb
         found = world.get("validatingwebhookconfigurations", "tierguard")
         return [webhook["failurePolicy"] for webhook in found["webhooks"]]
 
-    assert policies() == ["Fail", "Ignore", "Fail"]
+    assert policies() == ["Fail", "Fail", "Fail", "Ignore"]
     patch = json.dumps([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}])
     world.ok("patch", "validatingwebhookconfigurations", "tierguard", "--type=json", "-p", patch)
-    world.until("it is as it was", lambda: policies() == ["Fail", "Ignore", "Fail"], 90)
+    world.until("it is as it was", lambda: policies() == ["Fail", "Fail", "Fail", "Ignore"], 90)

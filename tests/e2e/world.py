@@ -92,11 +92,11 @@ class WorldBase:
         self.ok("delete", "namespace", name, "--wait=false", *CLEANER)
 
     @contextmanager
-    def in_force(self, *resources: Document) -> Iterator[None]:
+    def in_force(self, *resources: Document, options: tuple[str, ...] = ()) -> Iterator[None]:
         """Have freezes, windows and policies in force, known to every webhook, for the length of a block."""
         names = [(str(r["kind"]), str(r["metadata"]["name"])) for r in resources]
         if resources:
-            answer = self.apply(*resources, verb="create")
+            answer = self.apply(*resources, verb="create", options=options)
             assert answer.passed, answer.out
         try:
             self.until(

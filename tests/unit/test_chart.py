@@ -218,10 +218,13 @@ def test_two_webhooks_are_replaced_one_by_one_and_drained_one_by_one(rendered: l
     assert budget["selector"]["matchLabels"].items() <= webhook["template"]["metadata"]["labels"].items()
 
 
-def test_the_operator_is_alone_as_long_as_nothing_elects_a_leader(rendered: list[Object]) -> None:
+def test_of_two_operators_one_leads_and_an_upgrade_leaves_one(rendered: list[Object]) -> None:
     operator = the(rendered, "Deployment", "tierguard-operator")["spec"]
-    assert operator["replicas"] == 1
-    assert operator["strategy"] == {"type": "Recreate"}
+    assert operator["replicas"] == 2
+    assert operator["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    budget = the(rendered, "PodDisruptionBudget", "tierguard-operator")["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert budget["selector"] == operator["selector"]
 
 
 @pytest.mark.parametrize("strictness", ["ScheduleAnyway", "DoNotSchedule"])
@@ -274,6 +277,8 @@ def test_the_webhook_may_only_read_what_decisions_read(rendered: list[Object]) -
         row("batch", "cronjobs", "list watch"),
         row("policy", "poddisruptionbudgets", "list watch"),
         row("", "services", "list watch"),
+        row("autoscaling", "horizontalpodautoscalers", "list watch"),
+        row("networking.k8s.io", "networkpolicies", "list watch"),
         row("authorization.k8s.io", "subjectaccessreviews", "create"),
     }
     assert rules_of(rendered, "Role", "tierguard-webhook") == {row("", "configmaps", "list watch create patch")}
@@ -288,7 +293,9 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         row("", "namespaces", "list watch"),
         *(row("apps", resource, "list watch") for resource in workloads),
         row("apps", "controllerrevisions", "list"),
-        row("", "services", "list watch"),
+        *(row("", resource, "list watch") for resource in ("services", "nodes", "pods")),
+        row("autoscaling", "horizontalpodautoscalers", "list watch"),
+        row("networking.k8s.io", "networkpolicies", "list watch"),
         row("batch", "cronjobs", "list watch patch"),
         row("batch", "cronjobs/status", "patch"),
         row("batch", "jobs", "list watch"),
@@ -296,9 +303,12 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         row("events.k8s.io", "events", "create"),
         row(*configurations, "create"),
         row(*configurations, "get patch", "tierguard"),
+        row("admissionregistration.k8s.io", "validatingadmissionpolicies", "get patch", "tierguard-clock"),
         row("rbac.authorization.k8s.io", "clusterroles", "get", "tierguard-operator"),
     }
     assert rules_of(rendered, "Role", "tierguard-operator") == {
+        row("coordination.k8s.io", "leases", "create"),
+        row("coordination.k8s.io", "leases", "get update", "tierguard-operator"),
         row("", "configmaps", "list watch create patch delete"),
         row("", "configmaps", "get", "tierguard-installation"),
         row("", "secrets", "create"),
@@ -425,7 +435,7 @@ def test_the_network_lets_the_operator_out_to_a_webhook_elsewhere(chart: Chart, 
         ("webhook.topologySpread.whenUnsatisfiable=Never", "at '/webhook/topologySpread/whenUnsatisfiable'"),
         ("webhook.resources.limits.memory=plenty", "at '/webhook/resources/limits/memory': 'plenty' does not match"),
         ("operator.resources.limits=null", "at '/operator/resources': missing property 'limits'"),
-        ("operator.replicas=2", "at '/operator': additional properties 'replicas' not allowed"),
+        ("operator.replica=2", "at '/operator': additional properties 'replica' not allowed"),
         ("image.tga=0.2.0", "at '/image': additional properties 'tga' not allowed"),
         ("image.digest=sha256:abc", "at '/image/digest': 'sha256:abc' does not match"),
         ("identities.autoscalers={ }", "at '/identities/autoscalers/0'"),

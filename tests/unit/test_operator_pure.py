@@ -8,7 +8,7 @@ import pytest
 from tests.e2e import manifests
 from tierguard.api.kinds import FREEZE
 from tierguard.controller.certificates import make_authority, make_leaf
-from tierguard.controller.configuration import Endpoint, configuration
+from tierguard.controller.configuration import Endpoint, compiled, configuration
 from tierguard.controller.maintained import budget_name, wanted_budgets
 from tierguard.controller.rollback import complete, history, wanted_entries
 from tierguard.controller.status import Seen, freeze_status
@@ -165,22 +165,16 @@ def test_a_leaf_is_for_its_names_and_signed_by_its_authority() -> None:
 
 
 def expressions(known: State) -> dict[str, str]:
-    made = configuration(
-        "tierguard",
-        Endpoint("tierguard-system", "webhook", 443),
-        b"CA",
-        known,
-        Surroundings(namespaces=frozenset([PLACE])),
-        None,
-    )
+    asked = compiled(known, Surroundings(namespaces=frozenset([PLACE])), NOW)
+    made = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", asked, known, None)
     return {webhook["name"]: str(webhook.get("matchConditions")) for webhook in made["webhooks"]}
 
 
 def test_the_configuration_follows_the_tiers_that_somebody_cares_about() -> None:
     known = state()
-    assert '["2", "3", "4"]' in expressions(known)["guarded.tierguard.io"]
+    assert '["2", "3", "4"]' in expressions(known)["policy.tierguard.io"]
     known.freezes = (compile_freeze(manifests.freeze("f", scope={"tiers": [3]})),)
-    assert '["2", "4"]' in expressions(known)["guarded.tierguard.io"]
+    assert '["2", "4"]' in expressions(known)["policy.tierguard.io"]
 
 
 def test_a_label_value_cannot_break_out_of_its_expression() -> None:
@@ -189,4 +183,4 @@ def test_a_label_value_cannot_break_out_of_its_expression() -> None:
     known = state(policies=(hostile,))
     known.namespaces['x"] || true || request.name in ["'] = {}
 
-    assert '\\"] || true' in expressions(known)["guarded.tierguard.io"]
+    assert '\\"] || true' in expressions(known)["policy.tierguard.io"]

@@ -144,3 +144,12 @@ resources:
 - --log-level={{ .Values.logLevel }}
 {{- end }}
 {{- end }}
+
+{{/* What a cluster needs to boot, and tierguard's own namespace, are never looked at. */}}
+{{- define "tierguard.elsewhere" -}}
+namespaceSelector:
+  matchExpressions:
+    - key: kubernetes.io/metadata.name
+      operator: NotIn
+      values: [kube-system, kube-node-lease, kube-public, {{ .Release.Namespace }}]
+{{- end }}

@@ -44,6 +44,8 @@ def structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
 def _bounded(node: Schema, definitions: dict[str, Schema]) -> Schema:
     """Drop what is not structural, and keep the bounds that it carried."""
     values = node.get("additionalProperties")
+    if "const" in node:  # pydantic's form of an enumeration of one
+        node["enum"] = [node["const"]]
     for key in _DROPPED:
         node.pop(key, None)
     if "patternProperties" in node:  # pydantic's form of a bounded key; the API server checks only the values

@@ -198,3 +198,11 @@ class StatusBase(ApiModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     guarded_workloads: int | None = Field(default=None, ge=0, description="How many workloads this selects now.")
+
+    passed_unjudged: list[str] = Field(
+        default=[],
+        max_length=20,
+        description="Changes that this would have refused and that are there all the same, as the webhook could not be asked"
+        " when they were made; the newest twenty, oldest first.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )

@@ -11,17 +11,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
+from tierguard.api.kinds import FREEZE, KINDS
 from tierguard.api.model import API_VERSION, GROUP, rfc3339
 from tierguard.cli.errors import InputError
 from tierguard.cli.manifests import Manifest, read_all
-from tierguard.disruption import Budget
 from tierguard.guard import objects
 from tierguard.guard.change import Change, Operation
 from tierguard.guard.decide import evaluate
 from tierguard.guard.finding import Decision, Effect, Outcome
-from tierguard.guard.holds import compile_freeze, compile_policy, compile_window, validate
+from tierguard.guard.holds import validate
 from tierguard.guard.misshapen import misshapen
+from tierguard.guard.picture import picture, placed
 from tierguard.guard.resources import SPECS
 from tierguard.guard.state import State
 from tierguard.guard.workload import WORKLOAD_KINDS, Workload
@@ -106,35 +106,16 @@ def _require_readable(manifest: Manifest) -> None:
 
 def _change(manifest: Manifest) -> Change:
     raw = manifest.raw
-    namespace = "" if manifest.kind in OUR_KINDS else objects.namespace(raw) or "default"
-    placed = {**raw, "metadata": {**raw["metadata"], "namespace": namespace}} if namespace else raw
-    workload = Workload.of(placed)
+    here = placed(raw)
+    workload = Workload.of(here)
     name = workload.name if workload is not None else objects.name(raw)
-    return Change(Operation.CREATE, manifest.kind, namespace, name, None, placed)
+    namespace = "" if manifest.kind in OUR_KINDS else objects.namespace(here)
+    return Change(Operation.CREATE, manifest.kind, namespace, name, None, here)
 
 
 def _state(manifests: Iterable[Manifest], now: datetime) -> State:
-    """The cluster as the files describe it. A namespace that no file describes has no labels."""
-    everything = list(manifests)
-    state = State(
-        freezes=tuple(compile_freeze(_created(m.raw, now)) for m in everything if m.kind == FREEZE.kind),
-        windows=tuple(compile_window(m.raw) for m in everything if m.kind == WINDOW.kind),
-        policies=tuple(compile_policy(m.raw) for m in everything if m.kind == POLICY.kind),
-    )
-    for manifest in everything:
-        raw = _change(manifest).new or {}
-        namespace = objects.namespace(raw)
-        if manifest.kind == "Namespace":
-            state.namespaces[objects.name(raw)] = objects.labels(raw)
-        elif manifest.kind == "PodDisruptionBudget":
-            budget = replace(Budget.of(raw), namespace=namespace)
-            state.budgets_in[namespace] = (*state.budgets_in.get(namespace, ()), budget)
-        elif manifest.kind in WORKLOAD_KINDS:
-            key = (manifest.kind, namespace, objects.name(raw))
-            state.workloads_in.setdefault(namespace, {})[key] = raw
-        if namespace:
-            state.namespaces.setdefault(namespace, {})
-    return state
+    """The cluster as the files describe it."""
+    return picture(_created(m.raw, now) if m.kind == FREEZE.kind else m.raw for m in manifests)
 
 
 def _created(raw: Any, now: datetime) -> Any:

@@ -3,13 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
 from tierguard.api.model import API_VERSION
 from tierguard.cluster import record
+from tierguard.cluster.around import Source, around, trim
 from tierguard.cluster.client import Api
 from tierguard.cluster.journal import JOURNAL, Journal
 from tierguard.cluster.journal import read as read_journal
@@ -17,6 +17,7 @@ from tierguard.cluster.reflector import Collection, Reflector
 from tierguard.disruption import Budget
 from tierguard.guard import objects
 from tierguard.guard.deletion import announced
+from tierguard.guard.facts import selected_pods
 from tierguard.guard.holds import Hold, Policy, compile_freeze, compile_policy, compile_window
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.rules.disruption_budget import MADE_BY_OPERATOR
@@ -35,22 +36,15 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 Listener = Callable[[str, KubeObject], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A collection and what happens when one of its objects changes or goes."""
-
-    collection: Collection
-    changed: Callable[[KubeObject], None]
-    gone: Callable[[KubeObject], None]
+Compare = Callable[[KubeObject | None, KubeObject], None]
 
 
 class ClusterCache:
     """Keeps a `State` equal to the cluster, as far as decisions need it.
 
     `namespace` is tierguard's own, where the rollback record is. `listener` hears the kind and the object of every change,
-    on a reflector's thread. `status` says whether the status of workloads is kept: the operator reads it, the webhook not.
+    on a reflector's thread; `compare`, since the first list, a workload or one of our kinds before (None: it is new) and
+    after each change. `status` says whether the status of workloads is kept: the operator reads it, the webhook not.
     """
 
     def __init__(
@@ -62,6 +56,7 @@ class ClusterCache:
         status: bool = False,
         immutable_tags: tuple[str, ...] = (),
         listener: Listener | None = None,
+        compare: Compare | None = None,
     ) -> None:
         self._available: dict[tuple[str, str], datetime] = {}
         self.state = State(available=self._available, identities=identities, immutable_tags=immutable_tags)
@@ -71,6 +66,7 @@ class ClusterCache:
         self._stopping = threading.Event()
         self._status = status
         self._listener = listener or (lambda _kind, _obj: None)
+        self._compare = compare or (lambda _before, _after: None)
         self.records: dict[str, dict[str, datetime]] = {}
         """The rollback record, by workload uid."""
         self.managed_budgets: dict[tuple[str, str], KubeObject] = {}
@@ -79,6 +75,8 @@ class ClusterCache:
         """What the webhook's processes have to tell, by ConfigMap; only where status is kept."""
         self.jobs: dict[tuple[str, str], KubeObject] = {}
         """Jobs, by namespace and name; only where status is kept."""
+        self.versions: dict[str, int] = {}
+        """How often anything in a namespace changed; under "" what is in none."""
         self._reflectors = [
             Reflector(api, s.collection, self._told(s.changed), self._told(s.gone), self._trim)
             for s in self._sources(namespace)
@@ -112,9 +110,12 @@ class ClusterCache:
         """By kind, the seconds since the API server was last heard of; None before the first list."""
         return {reflector.collection.kind: reflector.staleness() for reflector in self._reflectors}
 
-    def replace_budgets(self, namespace: str, raw: list[KubeObject]) -> None:
-        """Take `raw`, fresh from the API server, for the budgets of `namespace`."""
-        self.state.budgets_in[namespace] = tuple(Budget.of(obj) for obj in raw)
+    def replace(self, namespace: str, kind: str, raw: list[KubeObject]) -> None:
+        """Take `raw`, fresh from the API server, for all objects of `kind` in `namespace`."""
+        if kind == "PodDisruptionBudget":
+            self.state.budgets_in[namespace] = tuple(Budget.of(obj) for obj in raw)
+        elif kind == "NetworkPolicy":
+            self.state.network_policies_in[namespace] = {objects.name(obj): selected_pods(obj) for obj in raw}
 
     def _sources(self, namespace: str) -> list[Source]:
         own = (
@@ -144,7 +145,7 @@ class ClusterCache:
         return [
             *sources,
             Source(Collection("/api/v1/namespaces", "v1", "Namespace"), self._namespace_changed, self._namespace_gone),
-            Source(Collection("/api/v1/services", "v1", "Service"), self._service_changed, self._service_gone),
+            *around(self.state, placement=self._status),
             Source(
                 Collection("/apis/policy/v1/poddisruptionbudgets", "policy/v1", "PodDisruptionBudget"),
                 self._budget_changed,
@@ -165,16 +166,22 @@ class ClusterCache:
     def _told(self, act: Callable[[KubeObject], None]) -> Callable[[KubeObject], None]:
         def receive(obj: KubeObject) -> None:
             act(obj)
+            place = objects.namespace(obj) or (objects.name(obj) if obj.get("kind") == "Namespace" else "")
+            self.versions[place] = self.versions.get(place, 0) + 1
             self._listener(str(obj.get("kind")), obj)
 
         return receive
 
     def _trim(self, obj: Any) -> KubeObject:
         """Drop what no decision reads; for what controllers make, keep only who made it and what it runs."""
+        obj = trim(obj)
         metadata = obj.get("metadata", {})
         fields = metadata.pop("managedFields", None)
         if self._status and obj.get("kind") == "CronJob":
             metadata["managedFields"] = _owners_of_suspend(fields or ())
+        elif self._status and obj.get("kind") in WATCHED_WORKLOADS:
+            times = [str(field.get("time") or "") for field in fields or () if field.get("subresource") != "status"]
+            metadata["managedFields"] = [{"time": max(times, default="")}]
         if obj.get("kind") == "Job":
             obj["spec"] = {"template": {"metadata": obj.get("spec", {}).get("template", {}).get("metadata", {})}}
         if LAST_APPLIED in metadata.get("annotations", ()):
@@ -200,6 +207,8 @@ class ClusterCache:
                 compiled.timeline.prepare(datetime.now(UTC))  # here, and not in the first review that asks
             self._compiled[kind][name] = compiled
             self._publish(kind)
+            if self._complete(kind):
+                self._compare(known, obj)
 
         return changed
 
@@ -222,8 +231,15 @@ class ClusterCache:
             self.state.policies = tuple(c for c in ordered if isinstance(c, Policy))
 
     def _workload_changed(self, obj: KubeObject) -> None:
-        namespace, name = objects.namespace(obj), objects.name(obj)
-        self.state.workloads_in.setdefault(namespace, {})[(str(obj["kind"]), namespace, name)] = obj
+        namespace, key = objects.namespace(obj), (str(obj["kind"]), objects.namespace(obj), objects.name(obj))
+        before = self.state.workloads_in.get(namespace, {}).get(key)
+        self.state.workloads_in.setdefault(namespace, {})[key] = obj
+        if self._complete(key[0]):
+            self._compare(before, obj)
+
+    def _complete(self, kind: str) -> bool:
+        """Whether the first list of `kind` is in: what comes later is news."""
+        return any(r.collection.kind == kind and r.staleness() is not None for r in self._reflectors)
 
     def _workload_gone(self, obj: KubeObject) -> None:
         namespace, name = objects.namespace(obj), objects.name(obj)
@@ -247,19 +263,9 @@ class ClusterCache:
         self.state.services_in.pop(objects.name(obj), None)
         self.state.workloads_in.pop(objects.name(obj), None)
         self.state.budgets_in.pop(objects.name(obj), None)
-
-    def _service_changed(self, obj: KubeObject) -> None:
-        selector = objects.mapping(obj, "spec", "selector")
-        if not selector:
-            self._service_gone(obj)
-            return
-        known = self.state.services_in.get(objects.namespace(obj), {})
-        self.state.services_in[objects.namespace(obj)] = {**known, objects.name(obj): selector}
-
-    def _service_gone(self, obj: KubeObject) -> None:
-        known = self.state.services_in.get(objects.namespace(obj), {})
-        left = {name: selector for name, selector in known.items() if name != objects.name(obj)}
-        self.state.services_in[objects.namespace(obj)] = left
+        self.state.autoscalers_in.pop(objects.name(obj), None)
+        self.state.network_policies_in.pop(objects.name(obj), None)
+        self.state.pods_in.pop(objects.name(obj), None)
 
     def _budget_changed(self, obj: KubeObject) -> None:
         namespace = objects.namespace(obj)
@@ -303,7 +309,7 @@ class ClusterCache:
 def _owners_of_suspend(fields: Iterable[KubeObject]) -> list[dict[str, Any]]:
     """Of a CronJob's managed fields only who owns `spec.suspend`: nothing else of them is read."""
     return [
-        {"manager": entry.get("manager"), "fieldsV1": {"f:spec": {"f:suspend": {}}}}
+        {"manager": entry.get("manager"), "time": entry.get("time"), "fieldsV1": {"f:spec": {"f:suspend": {}}}}
         for entry in fields
         if "f:suspend" in objects.mapping(entry, "fieldsV1", "f:spec")
     ]

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlencode
 
 import kubernetes.client
@@ -43,7 +44,7 @@ class Api:
         self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
 
     @classmethod
-    def connect(cls, kubeconfig: Path | None = None) -> "Api":
+    def connect(cls, kubeconfig: Path | None = None) -> Self:
         """Connect by `kubeconfig`; without one as the pod that this runs in, or else as `kubectl` would."""
         configuration = kubernetes.client.Configuration()
         try:
@@ -72,6 +73,10 @@ class Api:
         """POST `body` to the collection at `path`. Raises ApiError (409 when it exists)."""
         return self._json("POST", path, None, body, "application/json", timeout)
 
+    def replace(self, path: str, body: KubeObject, timeout: float = CALL_TIMEOUT) -> KubeObject:
+        """PUT `body` at `path`. Raises ApiError (409 when its resourceVersion is not the stored one)."""
+        return self._json("PUT", path, None, body, "application/json", timeout)
+
     def apply(self, path: str, body: KubeObject, manager: str) -> KubeObject:
         """Server-side apply `body` at `path` as field manager `manager`, taking over conflicting fields."""
         query = {"fieldManager": manager, "force": "true"}
@@ -90,6 +95,9 @@ class Api:
         except ApiError as error:
             if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                 raise
+
+    def check(self, method: str, path: str) -> None:
+        """Called before each call but watches. Raises ApiError where the call must not be made."""
 
     def watch(self, path: str, query: Mapping[str, str], silence: float) -> Iterator[bytes]:
         """Yield the lines of a watch. Raises ApiError; ends when the server closes it.
@@ -115,6 +123,7 @@ class Api:
         content_type: str | None,
         timeout: float,
     ) -> KubeObject:
+        self.check(method, path)
         response = self._send(method, path, query, body, content_type, urllib3.Timeout(total=timeout))
         try:
             if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:

@@ -1,42 +1,49 @@
 """The ValidatingWebhookConfiguration that the operator keeps. Pure.
 
 Who need not be asked about is kept out inside the API server: Kubernetes' own controllers, and whatever no tier, freeze,
-window or policy can select. The cheapest review is the one that never leaves the API server.
+window or policy can select. The cheapest review is the one that never leaves the API server. What remains goes to exactly
+one of four webhooks; with several answers the API server would show whichever comes first.
 
-| webhook | failurePolicy | is asked about |
-|---|---|---|
-| `guarded.tierguard.io` | Fail | changes to guarded workloads, to their namespaces and to their volume claims |
-| `policy.tierguard.io` | Ignore | scaling, budgets, configuration, and what controllers make: pods, ReplicaSets, Jobs |
-| `resources.tierguard.io` | Fail | tierguard's own kinds, and their CustomResourceDefinitions |
+- `active-freeze.tierguard.io` (Fail): what touches guarded workloads or their namespaces inside a stretch of a freeze, by
+  the object's own clock. With all webhooks dead it is refused; outside every stretch nobody asks, so it passes.
+- `deletion.tierguard.io` (Fail): deletion that nobody announced, what leads to it, and our CustomResourceDefinitions.
+- `resources.tierguard.io` (Fail): changes to and deletion of tierguard's own kinds.
+- `policy.tierguard.io` (Ignore): the rest: tier rules, windows, scaling, budgets, configuration, pods.
 """
 
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tierguard.api.kinds import KINDS
 from tierguard.api.model import GROUP, VERSION
+from tierguard.controller import conditions
+from tierguard.controller.closed import Closed, closed
+from tierguard.controller.conditions import conjunction, disjunction
 from tierguard.guard import celtext
-from tierguard.guard.definitions import DEFINITIONS
 from tierguard.guard.objects import KubeObject
-from tierguard.guard.operations import OPERATION_LABEL, PROVIDER_LABEL, operation_freezes
-from tierguard.guard.scope import GUARDED_TIERS, Scope, tier_of_label
+from tierguard.guard.operations import operation_freezes
 from tierguard.guard.state import State
 from tierguard.guard.survey import Surroundings
 from tierguard.guard.workload import WORKLOAD_KINDS, WorkloadKind
 
-MOST_NAMESPACES = 2000
-"""Namespaces that are listed as known; with more of them a new one counts as known until the next pass."""
-MOST_READ = 1000
-"""ConfigMaps and Secrets that are sent by name."""
-MOST_SERVICES = 100
-"""Services of guarded workloads whose selectors are compiled."""
-TIMEOUT_SECONDS = 5
+STRICT_SECONDS = 5
+LENIENT_SECONDS = 2
+"""What a write waits for at most when the webhook hangs and may be done without."""
 PATH = "/validate"
 
 EXEMPT_NAMESPACES = ("kube-system", "kube-node-lease", "kube-public")
 """What a cluster needs to boot never waits for us."""
+
+ACTIVE_FREEZE, DELETION, RESOURCES, POLICY_WEBHOOK = (
+    f"{name}.{GROUP}" for name in ("active-freeze", "deletion", "resources", "policy")
+)
+
+_ALL = ("CREATE", "UPDATE", "DELETE")
+_CHANGES = ("UPDATE", "DELETE")
+_RESOURCE = "request.resource.resource"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +66,58 @@ class Endpoint:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What the configuration is made of: CEL text, and what is said about the stretches in it."""
+
+    person: str
+    active: str
+    deletion: str
+    lenient: str
+    stretches: Closed
+
+
+def compiled(state: State, around: Surroundings, now: datetime) -> Compiled:
+    """The questions that the API server asks itself, as of `now`."""
+    guarded = _by_resource(conditions.can_be_guarded(state, around), around)
+    stretches = closed(state.freezes, lambda freeze: conditions.meant_by(freeze, state, around), now)
+    anywhere = closed(state.freezes, lambda _: "true", now)
+    inside = f"{_RESOURCE} == 'namespaces' ? ({anywhere.expression}) : ({stretches.expression})"
+    deletes = conditions.deletes()
+    strict = f"!({conditions.broken_glass()})"
+    announced = disjunction(conditions.announced(), celtext.one_of("request.namespace", state.announced))
+    active = conjunction(
+        "request.operation != 'DELETE'",
+        f"{_RESOURCE} in {_listed(_touched())}",
+        guarded,
+        conditions.touches(),
+        f"!({conjunction(deletes, f'!({announced})')})",
+        inside,
+        strict,
+    )
+    deletion = conjunction(
+        f"{_RESOURCE} in {_listed(_deletable())}",
+        deletes,
+        guarded,
+        f"!({announced})",
+        strict,
+    )
+    definitions = conjunction(f"{_RESOURCE} == 'customresourcedefinitions'", conditions.of_definitions())
+    return Compiled(
+        conditions.person(state),
+        active,
+        disjunction(definitions, deletion),
+        _lenient(guarded, active, deletion, state, around),
+        stretches,
+    )
+
+
 def configuration(
     name: str,
     endpoint: Endpoint,
     ca_bundle: bytes,
+    asked: Compiled,
     state: State,
-    around: Surroundings,
     owner: KubeObject | None,
 ) -> KubeObject:
     """The configuration as it should be now, for server-side apply. `owner` is an owner reference, if there is one."""
@@ -72,58 +125,60 @@ def configuration(
         "admissionReviewVersions": ["v1"],
         "sideEffects": "NoneOnDryRun",  # refusals and broken glass go into a journal, unless it is a dry run
         "matchPolicy": "Equivalent",
-        "timeoutSeconds": TIMEOUT_SECONDS,
+        "timeoutSeconds": STRICT_SECONDS,
+        "failurePolicy": "Fail",
         "clientConfig": endpoint.client_config(ca_bundle),
     }
-    person = {"name": "not-a-controller", "expression": _person(state)}
-    can_be_guarded = _can_be_guarded(state, around)
-    guarded = {"name": "can-be-guarded", "expression": _by_resource(can_be_guarded, around)}
-    or_scaling = {"name": "can-be-guarded", "expression": _scaling_or(can_be_guarded, state, around)}
-    elsewhere = {
-        "matchExpressions": [
-            {
-                "key": "kubernetes.io/metadata.name",
-                "operator": "NotIn",
-                "values": [*EXEMPT_NAMESPACES, endpoint.namespace],
-            }
-        ]
-    }
+    excluded = [*EXEMPT_NAMESPACES, endpoint.namespace]
+    expression = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": excluded}
+    elsewhere = {"namespaceSelector": {"matchExpressions": [expression]}}
+    person = {"name": "not-a-controller", "expression": asked.person}
+    around = ["namespaces", "persistentvolumeclaims"]
     webhooks = [
         {
             **common,
-            "name": f"guarded.{GROUP}",
-            "failurePolicy": "Fail",
-            "namespaceSelector": elsewhere,
-            "matchConditions": [person, guarded],
+            **elsewhere,
+            "name": ACTIVE_FREEZE,
+            "matchConditions": [person, {"name": "inside-a-freeze", "expression": asked.active}],
+            "rules": [*_rules(_authored(), ("CREATE", "UPDATE")), _rule("", "v1", ["namespaces"], ("UPDATE",))],
+        },
+        {
+            **common,
+            **elsewhere,
+            "name": DELETION,
+            "matchConditions": [person, {"name": "deletes-unannounced", "expression": asked.deletion}],
             "rules": [
-                *_rules(_authored(), _ALL),
-                _rule("", "v1", ["namespaces", "persistentvolumeclaims"], _CHANGES),
+                *_rules(_authored(), _CHANGES),
+                _rule("", "v1", around, _CHANGES),
+                _rule("apiextensions.k8s.io", "v1", ["customresourcedefinitions"], _CHANGES),
             ],
         },
         {
             **common,
-            "name": f"policy.{GROUP}",
+            "name": RESOURCES,
+            "rules": [_rule(GROUP, VERSION, [kind.plural for kind in KINDS], _CHANGES)],
+        },
+        {
+            **common,
+            **elsewhere,
+            "name": POLICY_WEBHOOK,
             "failurePolicy": "Ignore",
-            "timeoutSeconds": 2,
-            "namespaceSelector": elsewhere,
-            "matchConditions": [{"name": "not-a-controller", "expression": _person_or_job(state)}, or_scaling],
+            "timeoutSeconds": LENIENT_SECONDS,
+            "matchConditions": [
+                {"name": "not-a-controller", "expression": conditions.person_or_job(state)},
+                {"name": "the-rest", "expression": asked.lenient},
+            ],
             "rules": [
+                *_rules(_authored(), _ALL),
                 *_rules(_made_by_controllers(), ("CREATE", "UPDATE")),
                 _rule("apps", "v1", ["replicasets"], ("DELETE",)),
                 _rule("apps", "v1", [f"{resource}/scale" for resource in _scaled()], ("UPDATE",)),
-                _rule("policy", "v1", ["poddisruptionbudgets"], _ALL),
+                _rule("", "v1", around, _CHANGES),
                 _rule("", "v1", ["configmaps", "secrets"], _ALL),
-                _rule("autoscaling", "v2", ["horizontalpodautoscalers"], _CHANGES),
-            ],
-        },
-        {
-            **common,
-            "name": f"resources.{GROUP}",
-            "failurePolicy": "Fail",
-            "matchConditions": [{"name": "ours", "expression": _ours()}],
-            "rules": [
-                _rule(GROUP, VERSION, [kind.plural for kind in KINDS], _ALL),
-                _rule("apiextensions.k8s.io", "v1", ["customresourcedefinitions"], _CHANGES),
+                _rule("policy", "v1", ["poddisruptionbudgets"], _ALL),
+                _rule("autoscaling", "v2", ["horizontalpodautoscalers"], _ALL),
+                _rule("networking.k8s.io", "v1", ["networkpolicies"], _CHANGES),
+                _rule(GROUP, VERSION, [kind.plural for kind in KINDS], ("CREATE",)),
             ],
         },
     ]
@@ -138,9 +193,35 @@ def configuration(
     }
 
 
-_ALL = ("CREATE", "UPDATE", "DELETE")
-_CHANGES = ("UPDATE", "DELETE")
-_NEW_JOB = "request.resource.resource == 'jobs' && request.operation == 'CREATE'"
+def clock_policy(name: str, state: State, around: Surroundings, now: datetime) -> KubeObject:
+    """What the operator adds to the chart's ValidatingAdmissionPolicy against planted times, for server-side apply."""
+    in_sight = closed(state.freezes, lambda _: "true", now).intervals > 0
+    guarded = conditions.can_be_guarded(state, around) if in_sight else "false"
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {"matchConditions": [{"name": "guarded", "expression": guarded}]},
+    }
+
+
+def _lenient(guarded: str, active: str, deletion: str, state: State, around: Surroundings) -> str:
+    """What no other webhook is asked about: a Scale has no labels, a budget selects by others' labels."""
+    inhabited = celtext.one_of("request.namespace", around.guarded)
+    ours = [kind.plural for kind in KINDS]
+    # Without has(): the field is absent for the object itself, and an error under Ignore means not being asked at all.
+    is_scale = "has(request.subResource) && request.subResource == 'scale'"
+    jobs = [conditions.NEW_JOB] if operation_freezes(state.freezes) else []
+    elsewhere = conjunction(guarded, f"!({active})", f"!({deletion})")
+    return (
+        f"{is_scale} ? ({conditions.scaling(state)})"
+        f" : {_RESOURCE} in {_listed([*ours, 'poddisruptionbudgets'])} ? true"
+        f" : {_RESOURCE} in ['configmaps', 'secrets'] ? ({conditions.read(state, around)})"
+        f" : {_RESOURCE} in ['horizontalpodautoscalers', 'networkpolicies'] ? ({inhabited})"
+        f" : ({disjunction(*jobs, elsewhere)})"
+    )
+
+
 # Of a claim's updates only those matter that let it be deleted.
 _LOSABLE = (
     "request.operation == 'DELETE'"
@@ -149,107 +230,26 @@ _LOSABLE = (
 )
 
 
-def _person(state: State) -> str:
-    return f"!({celtext.one_of('request.userInfo.username', state.identities.controllers)})"
-
-
-def _person_or_job(state: State) -> str:
-    """As `_person`; but while operations may be frozen, new Jobs are asked about whoever makes them."""
-    person = _person(state)
-    return f"({person}) || ({_NEW_JOB})" if operation_freezes(state.freezes) else person
-
-
-def _ours() -> str:
-    ours = celtext.one_of("request.name", DEFINITIONS)
-    return f"request.resource.resource != 'customresourcedefinitions' || ({ours})"
-
-
-def _scaling_or(expression: str, state: State, around: Surroundings) -> str:
-    """A Scale has no labels, a budget selects by others' labels: of these, all are sent, but autoscalers' scaling."""
-    inhabited = celtext.one_of("request.namespace", around.guarded)
-    expression = (
-        f"request.resource.resource in ['configmaps', 'secrets'] ? ({_read(state, around)})"
-        f" : request.resource.resource == 'horizontalpodautoscalers' ? ({inhabited}) : ({expression})"
-    )
-    autoscaler = celtext.one_of("request.userInfo.username", state.identities.autoscalers)
-    # Without has(): the field is absent for the object itself, and an error under Ignore means not being asked at all.
-    is_scale = "has(request.subResource) && request.subResource == 'scale'"
-    minima = (p.spec.rules.replicas for p in state.policies if p.spec is not None)
-    least = max((rule.minimum for rule in minima if rule is not None), default=0)
-    too_few = f"object.?spec.?replicas.orValue(0) < {least}"
-    scaling = f"{is_scale} ? (!({autoscaler}) || {too_few}) : ({expression})"
-    jobs = f" || ({_NEW_JOB})" if operation_freezes(state.freezes) else ""
-    return f"request.resource.resource == 'poddisruptionbudgets'{jobs} || ({scaling})"
-
-
-def _read(state: State, around: Surroundings) -> str:
-    """Configuration by name, unless who renews certificates and secrets writes it; by namespace where names are too many."""
-    person = f"!({celtext.one_of('request.userInfo.username', state.identities.rotators)})"
-    if len(around.read) > MOST_READ:
-        return f"{person} && {celtext.one_of('request.namespace', {namespace for _, namespace, _ in around.read})}"
-    place = "request.resource.resource + '/' + request.namespace + '/' + o.?metadata.?name.orValue('')"
-    names = [f"{kind.lower()}s/{namespace}/{name}" for kind, namespace, name in around.read]
-    return f"{person} && [object, oldObject].exists(o, o != null && {celtext.one_of(f'({place})', names)})"
-
-
 def _by_resource(expression: str, around: Surroundings) -> str:
     """A Namespace or a claim is as guarded as the workloads that live by it, which its own labels need not tell."""
     named = celtext.one_of("request.name", around.namespaces)
     inhabited = celtext.one_of("request.namespace", around.guarded)
     return (
-        f"request.resource.resource == 'persistentvolumeclaims' ? ((({expression}) || {inhabited}) && ({_LOSABLE}))"
-        f" : (({expression}) || (request.resource.resource == 'namespaces' && {named}))"
+        f"{_RESOURCE} == 'persistentvolumeclaims' ? ((({expression}) || {inhabited}) && ({_LOSABLE}))"
+        f" : (({expression}) || ({_RESOURCE} == 'namespaces' && {named}))"
     )
 
 
-def _can_be_guarded(state: State, around: Surroundings) -> str:
-    """Whether anything can give the object a tier that somebody cares about. Too much is fine, too little is not."""
-    tiers = {*GUARDED_TIERS, *(tier for hold in (*state.freezes, *state.windows) for tier in hold.tiers)}
-    namespaces = [name for name, labels in state.namespaces.items() if tier_of_label(labels) in tiers]
-    in_namespace = celtext.one_of("request.namespace", namespaces)
-    terms = [in_namespace, _unknown_namespace(state), _owned(), celtext.on_labels([celtext.tier_label(tiers)])]
-    terms += [_scope_term(policy.scope, state) for policy in state.policies]
-    terms += _behind_services(around)
-    if operation_freezes(state.freezes):
-        batch = [f"{celtext.text(label)} in l" for label in (OPERATION_LABEL, PROVIDER_LABEL)]
-        terms.append(celtext.on_labels(batch))
-    return " || ".join(f"({term})" for term in dict.fromkeys(terms) if term != "false")
+def _touched() -> list[str]:
+    return [*(entry.resource for entry in _authored()), "namespaces"]
 
 
-def _behind_services(around: Surroundings) -> list[str]:
-    """What a Service of a guarded workload selects besides it; by namespace where Services are too many."""
-    if len(around.services) > MOST_SERVICES:
-        return [celtext.one_of("request.namespace", {namespace for namespace, _ in around.services})]
-    return [
-        f"{celtext.one_of('request.namespace', [namespace])} && {celtext.on_labels([celtext.labels(dict(selector))])}"
-        for namespace, selector in sorted(around.services)
-    ]
+def _deletable() -> list[str]:
+    return [*_touched(), "persistentvolumeclaims"]
 
 
-def _unknown_namespace(state: State) -> str:
-    """A namespace that was made a moment ago, whose labels this configuration does not reflect yet: the webhook looks."""
-    if len(state.namespaces) > MOST_NAMESPACES:
-        return "false"
-    known = celtext.one_of("request.namespace", state.namespaces)
-    return f"has(request.namespace) && request.namespace != '' && !({known})"
-
-
-def _owned() -> str:
-    """What somebody made in a controller's name is as guarded as the owner, whose labels need not be on it."""
-    return (
-        f"{celtext.one_of('request.resource.resource', (e.resource for e in _made_by_controllers()))}"
-        " && [object, oldObject].exists(o, o != null && size(o.?metadata.?ownerReferences.orValue([])) > 0)"
-    )
-
-
-def _scope_term(scope: Scope, state: State) -> str:
-    source = scope.source.namespace_selector
-    labels = celtext.selector(scope.source.workload_selector)
-    workload = celtext.on_labels([labels]) if labels != "true" else "true"
-    if source is None or not (source.match_labels or source.match_expressions):
-        return workload
-    names = [name for name, found in state.namespaces.items() if scope.namespaces.matches(found)]
-    return f"{celtext.one_of('request.namespace', names)} && {workload}" if names else "false"
+def _listed(values: Iterable[str]) -> str:
+    return f"[{', '.join(map(celtext.text, values))}]"
 
 
 def _authored() -> list[WorkloadKind]:

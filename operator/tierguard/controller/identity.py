@@ -1,12 +1,24 @@
 """What the operator has to have before it can do anything: certificates, an installation date, and its own name."""
 
 import logging
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlparse
 
-from tierguard.cluster.client import Api
-from tierguard.controller.certificates import Pair, make_authority, make_leaf, pair_in, secret
+from tierguard.cluster.client import Api, ApiError
+from tierguard.controller.certificates import (
+    Pair,
+    authority_in,
+    authority_secret,
+    bundle_in,
+    leaf_due,
+    make_leaf,
+    next_step,
+    pair_in,
+    renewed,
+    secret,
+)
 from tierguard.controller.options import FIELD_MANAGER, Options
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
@@ -45,34 +57,50 @@ def installed_at(api: Api, namespace: str) -> datetime:
     return datetime.fromisoformat(str(objects.value(found, "metadata", "creationTimestamp")))
 
 
-def ensure_certificates(api: Api, options: Options, now: datetime) -> bytes:
-    """Make sure that the CA and a leaf for today's names exist; returns the CA's certificate (PEM)."""
-    authority = _ensure_authority(api, options, now)
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the API server has to trust (PEM), when there is something to do next, and when what is served expires."""
+
+    bundle: bytes
+    next_step: datetime
+    authority_expires: datetime
+    leaf_expires: datetime
+
+
+def ensure_certificates(api: Api, options: Options, now: datetime) -> Trust:
+    """Make sure that the CA and a leaf for today's names exist and are fresh. Raises ApiError."""
+    if options.certificates_from_elsewhere:
+        return _from_elsewhere(api, options, now)
+    path = _secret_path(options.namespace, options.authority_secret)
+    stored = authority_in(api.find(path))
+    authority = renewed(stored, options.lifetimes, now)
+    if authority != stored:
+        _put(api, path, authority_secret(options.namespace, options.authority_secret, authority))
+        log.info("renewed the certificate authority", extra={"expires": authority.current.expires().isoformat()})
     path = _secret_path(options.namespace, options.serving_secret)
     leaf = pair_in(api.find(path))
     names = serving_names(options)
-    if leaf is None or not leaf.signed_by(authority) or not names <= leaf.names() or _over(leaf, now):
-        made = secret(
-            options.namespace, options.serving_secret, make_leaf(authority, names, now), authority.certificate
-        )
-        _put(api, path, made)
+    if leaf is None or leaf_due(leaf, authority, names, now):
+        leaf = make_leaf(authority.current, names, now, options.lifetimes.leaf)
+        _put(api, path, secret(options.namespace, options.serving_secret, leaf, authority.current.certificate))
         log.info("made a serving certificate", extra={"names": sorted(names)})
-    return authority.certificate
+    return Trust(
+        authority.bundle(now),
+        next_step(authority, leaf, options.lifetimes),
+        authority.current.expires(),
+        leaf.expires(),
+    )
 
 
-def _ensure_authority(api: Api, options: Options, now: datetime) -> Pair:
-    path = _secret_path(options.namespace, options.authority_secret)
-    known = pair_in(api.find(path))
-    if known is not None and not _over(known, now):
-        return known
-    made = make_authority(now)
-    _put(api, path, secret(options.namespace, options.authority_secret, made))
-    log.info("made a certificate authority")
-    return made
-
-
-def _over(pair: Pair, now: datetime) -> bool:
-    return now >= pair.loaded().not_valid_after_utc
+def _from_elsewhere(api: Api, options: Options, now: datetime) -> Trust:
+    """cert-manager keeps the Secret; what to trust is the `ca.crt` that it puts beside the certificate."""
+    found = api.find(_secret_path(options.namespace, options.serving_secret))
+    leaf, bundle = pair_in(found), bundle_in(found)
+    if leaf is None or not bundle:
+        message = f"Secret {options.serving_secret} has no certificate with its ca.crt yet: whoever issues it has to"
+        raise ApiError(0, "GET", options.serving_secret, message)
+    expires = Pair(bundle, b"").expires()
+    return Trust(bundle, now + timedelta(minutes=1), expires, leaf.expires())
 
 
 def _put(api: Api, path: str, body: KubeObject) -> None:

@@ -14,11 +14,14 @@ from tierguard.cluster import record
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.controller import announce
+from tierguard.controller.closed import Closed
 from tierguard.controller.ledgers import Told, events, together
 from tierguard.controller.maintained import wanted_budgets
 from tierguard.controller.options import FIELD_MANAGER
+from tierguard.controller.passed import Accountant, Passed, lines, passed_events
+from tierguard.controller.policies import policy_status, violation_events
 from tierguard.controller.rollback import RECORDED_KINDS, complete, wanted_entries
-from tierguard.controller.status import Seen, freeze_status, policy_status, window_status
+from tierguard.controller.status import Seen, freeze_status, window_status
 from tierguard.controller.transitions import announcement, transition
 from tierguard.guard import objects
 from tierguard.guard.holds import Hold, Policy
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 
 MOST_KNOWN = 10_000
 """Events that are remembered as told."""
+MOST_EVENTS_A_PASS = 50
+"""Events about workloads: a policy that is new on a badly kept cluster must not flood the API server."""
 
 
 def post(api: Api, event: KubeObject) -> None:
@@ -45,22 +50,25 @@ def post(api: Api, event: KubeObject) -> None:
 class StatusKeeper:
     """Keeps the status of our own resources, and tells of transitions before it writes them down."""
 
-    def __init__(self, api: Api, cache: ClusterCache) -> None:
+    def __init__(self, api: Api, cache: ClusterCache, accountant: Accountant) -> None:
         self._api = api
         self._cache = cache
+        self._accountant = accountant
         self._known: set[str] = set()
         """What was told already, so that it is not posted again and again only to be refused as a duplicate."""
 
-    def keep(self, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+    def keep(self, surveyed: tuple[Surveyed, ...], stretches: Closed | None, now: datetime) -> None:
         """Write what changed. Raises the first ApiError after all were tried; the next pass writes the rest."""
         state = self._cache.state
         told = together(tuple(self._cache.journals.values()))
-        seen = Seen(surveyed, told, state, tuple(self._cache.jobs.values()))
+        passed = self._accountant.kept()
+        seen = Seen(surveyed, told, state, tuple(self._cache.jobs.values()), passed, stretches)
         work: list[Callable[[], None]] = [
             *(partial(self._hold, FREEZE, freeze, freeze_status, seen, now) for freeze in state.freezes),
             *(partial(self._hold, WINDOW, window, window_status, seen, now) for window in state.windows),
             partial(self._tell, told, now),
-            *(partial(self._policy, policy, surveyed, now) for policy in state.policies),
+            *(partial(self._policy, policy, surveyed, passed, now) for policy in state.policies),
+            partial(self._tell_of_workloads, surveyed, passed, now),
         ]
         failures: list[ApiError] = []
         for act in work:
@@ -71,10 +79,27 @@ class StatusKeeper:
         if failures:
             raise failures[0]
 
-    def _policy(self, policy: Policy, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+    def _policy(
+        self, policy: Policy, surveyed: tuple[Surveyed, ...], passed: tuple[Passed, ...], now: datetime
+    ) -> None:
         stored = self._cache.raw[POLICY.kind].get(policy.name)
         if stored is not None:
-            self._write(POLICY, stored, policy_status(stored, policy, surveyed, now))
+            self._write(POLICY, stored, policy_status(stored, policy, surveyed, lines(passed, policy.source), now))
+
+    def _tell_of_workloads(self, surveyed: tuple[Surveyed, ...], passed: tuple[Passed, ...], now: datetime) -> None:
+        """Post what is new about workloads, a bounded number a pass: the next pass goes on."""
+        news = (*passed_events(passed, now), *violation_events(self._cache.state.policies, surveyed, now))
+        fresh = [(key, event) for key, event in news if key not in self._known]
+        for key, event in fresh[:MOST_EVENTS_A_PASS]:
+            self._post_about(event)
+            self._known.add(key)
+
+    def _post_about(self, event: KubeObject) -> None:
+        try:
+            post(self._api, event)
+        except ApiError as error:
+            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):  # its namespace is on its way out
+                raise
 
     def _hold(
         self,
@@ -102,11 +127,7 @@ class StatusKeeper:
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
         for key, event in events(self._cache.state, told, self._known, now):
-            try:
-                post(self._api, event)
-            except ApiError as error:
-                if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):  # its namespace is on its way out
-                    raise
+            self._post_about(event)
             self._known.add(key)
 
     def _write(self, kind: Kind, stored: KubeObject, status: dict[str, Any]) -> None:
@@ -139,6 +160,9 @@ class BudgetKeeper:
             known = self._cache.managed_budgets.get(place)
             if known is not None and _same(known, budget):
                 continue
+            if known is not None and objects.value(known, "spec", "minAvailable") is not None:
+                # Somebody turned it around. The API refuses both fields in one budget, so applying ours would fail for ever.
+                self._api.delete(_budget_path(*place), objects.uid(known))
             self._api.apply(_budget_path(*place), budget, FIELD_MANAGER)
             log.info("applied a disruption budget", extra={"budget": "/".join(place)})
             if known is None:
@@ -187,6 +211,11 @@ class RecordKeeper:
         """What was written and may not have come back by the watch yet: the first instant must not be moved."""
         self._seen: dict[str, dict[str, datetime]] = {}
         """What was seen available since the last pass, by uid: it may be gone again when the pass comes."""
+
+    def start_over(self) -> None:
+        """Forget what was written, and what was seen while another operator kept the record."""
+        self._written.clear()
+        self._seen.clear()
 
     def observe(self, kind: str, obj: KubeObject, now: datetime) -> None:
         """Take note of a workload as it is at this moment. Called for every change, on a reflector's thread."""

@@ -13,6 +13,8 @@ COALESCE = 0.1
 """Seconds to wait after the first of several changes: they come in bursts, and one pass serves them all."""
 LEAST_PAUSE = 0.5
 """Seconds between two passes, at least: a busy cluster must not keep the operator spinning."""
+UNHURRIED = 5.0
+"""Seconds after which a pass takes notice of what is not urgent."""
 STUCK_SECONDS = 300.0
 """A pass that takes longer is stuck, and the process is better restarted."""
 
@@ -27,6 +29,7 @@ class Loop:
         self._task: asyncio.Task[None] | None = None
         self._began = 0.0
         self.passes = 0
+        self._later: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -39,10 +42,14 @@ class Loop:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def wake(self) -> None:
-        """Look soon."""
+    def wake(self, *, soon: bool = True) -> None:
+        """Look soon, or within some seconds."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._changed.set)
+            self._loop.call_soon_threadsafe(self._changed.set if soon else self._wake_later)
+
+    def _wake_later(self) -> None:
+        if self._later is None or self._later.when() <= self._loop.time():
+            self._later = self._loop.call_later(UNHURRIED, self._changed.set)
 
     def alive(self) -> bool:
         """Whether it still works: the task runs, and no pass is stuck."""

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tierguard.api.kinds import FREEZE, POLICY, WINDOW
 from tierguard.cluster.cache import ClusterCache
+from tierguard.controller.reconcile import Reconciler
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
 
@@ -50,6 +51,21 @@ class ResourceCollector(Collector):
         yield self._number(
             "tierguard_policy_violating_workloads", "Workloads that break a rule of the policy.", "violatingWorkloads"
         )
+        yield self._number(
+            "tierguard_policy_exempted_workloads",
+            "Workloads that break a rule of the policy from which they are exempt.",
+            "exemptedWorkloads",
+        )
+        yield self._rules()
+
+    def _rules(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "tierguard_policy_violations", "Workloads that break this rule of the policy.", labels=("policy", "rule")
+        )
+        for resource, stored in sorted(self._cache.raw[POLICY.kind].items())[:MOST_RESOURCES]:
+            for count in objects.sequence(stored, "status", "rules"):
+                family.add_metric((resource, str(count.get("rule"))), float(count.get("workloads") or 0))
+        return family
 
     def _condition(self, name: str, text: str, kind: str, condition: str, label: str) -> GaugeMetricFamily:
         family = GaugeMetricFamily(name, text, labels=(label,))
@@ -81,3 +97,49 @@ class ResourceCollector(Collector):
             if isinstance(value, int):
                 family.add_metric((resource,), float(value))
         return family
+
+
+class ProcessCollector(Collector):
+    """Gauges about this operator itself."""
+
+    def __init__(self, cache: ClusterCache, reconciler: Reconciler) -> None:
+        self._cache = cache
+        self._reconciler = reconciler
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families."""
+        leading = 1.0 if self._reconciler.leads() else 0.0
+        yield GaugeMetricFamily("tierguard_leader", "1 while this operator leads.", value=leading)
+        yield CounterMetricFamily(
+            "tierguard_passed_unjudged",
+            "Changes that were let through while the webhook could not be asked, since the operator started.",
+            value=self._reconciler.accountant.total,
+        )
+        staleness = GaugeMetricFamily(
+            "tierguard_cache_staleness_seconds", "Since the API server was last heard of, by kind.", labels=("kind",)
+        )
+        for kind, seconds in self._cache.staleness().items():
+            staleness.add_metric((kind,), float("inf") if seconds is None else seconds)
+        yield staleness
+        stretches = self._reconciler.stretches
+        if stretches is not None:
+            yield GaugeMetricFamily(
+                "tierguard_compiled_intervals",
+                "Coming stretches of freezes in the webhook configuration.",
+                value=float(stretches.intervals),
+            )
+            yield GaugeMetricFamily(
+                "tierguard_compiled_coarsened",
+                "1 while there are too many, so that without a webhook the API server refuses more than they say.",
+                value=1.0 if stretches.coarsened else 0.0,
+            )
+        trust = self._reconciler.trust
+        expires = GaugeMetricFamily(
+            "tierguard_certificate_expiry_timestamp_seconds",
+            "When the webhook's certificate and its CA stop being valid, Unix time.",
+            labels=("certificate",),
+        )
+        if trust is not None:
+            expires.add_metric(("ca",), trust.authority_expires.timestamp())
+            expires.add_metric(("serving",), trust.leaf_expires.timestamp())
+        yield expires

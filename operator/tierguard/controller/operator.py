@@ -8,6 +8,8 @@ leave them without its marks if a handler kept any: they are watched by `cluster
 import asyncio
 import logging
 import os
+import secrets
+import socket
 from dataclasses import replace
 from typing import Any
 
@@ -21,13 +23,19 @@ from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.health import Health
 from tierguard.controller import identity
+from tierguard.controller.election import Election, Gate, LeaderApi
 from tierguard.controller.loop import Loop
-from tierguard.controller.metrics import ResourceCollector
+from tierguard.controller.metrics import ProcessCollector, ResourceCollector
 from tierguard.controller.options import Options
 from tierguard.controller.reconcile import Reconciler
+from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
 
 log = logging.getLogger("tierguard.operator")
+
+RESTLESS = ("Pod", "Node")
+"""Kinds that change all the time, and of which nothing that happens is urgent."""
+_OUR_KINDS = frozenset(kind.kind for kind in KINDS)
 
 
 class Operator:
@@ -38,6 +46,7 @@ class Operator:
         self._loop: Loop | None = None
         self._cache: ClusterCache | None = None
         self._reconciler: Reconciler | None = None
+        self._election: Election | None = None
 
     def register(self, registry: kopf.OperatorRegistry) -> None:
         """Register the handlers with kopf."""
@@ -55,6 +64,8 @@ class Operator:
         settings.watching.client_timeout = 300
         settings.networking.request_timeout = 30
         api = await asyncio.to_thread(Api.connect, self._options.kubeconfig)
+        writer = await asyncio.to_thread(LeaderApi.connect, self._options.kubeconfig)
+        writer.gate = gate = Gate()
         own_name = await asyncio.to_thread(identity.own_name, api)
         known = self._options.identities
         self._cache = cache = ClusterCache(
@@ -64,18 +75,25 @@ class Operator:
             status=True,
             immutable_tags=self._options.immutable_tags,
             listener=self._noted,
+            compare=self._compared,
         )
-        self._reconciler = Reconciler(api, cache, self._options)
+        self._reconciler = Reconciler(writer, cache, self._options, gate.open)
         self._loop = Loop(self._reconciler)
-        self._serve_health(cache, self._loop)
+        name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        lease = f"{self._options.configuration_name}-operator"
+        self._election = Election(api, self._options.namespace, lease, name, gate, self._led)
+        self._serve_health(cache, self._loop, self._reconciler)
         cache.start()
         self._loop.start()
+        self._election.start()
         log.info("operator started", extra={"user": own_name, "namespace": self._options.namespace})
 
     async def cleanup(self, **_: Any) -> None:
         """Stop. A pass that is under way is finished."""
         if self._loop is not None:
             await self._loop.stop()
+        if self._election is not None:
+            await asyncio.to_thread(self._election.stop)
         if self._cache is not None:
             self._cache.stop()
 
@@ -89,19 +107,34 @@ class Operator:
         """One of our resources changed, or kopf listed it."""
         self._wake()
 
+    def _led(self, leading: bool) -> None:  # noqa: FBT001 - a callback's signature
+        if leading and self._reconciler is not None:
+            self._reconciler.start_over()
+        self._wake()
+
     def _noted(self, kind: str, obj: KubeObject) -> None:
         if self._reconciler is not None:
             self._reconciler.observe(kind, obj)
-        self._wake()
+        if self._loop is not None:
+            self._loop.wake(soon=kind not in RESTLESS)
+
+    def _compared(self, before: KubeObject | None, after: KubeObject) -> None:
+        if self._reconciler is None:
+            return
+        if after.get("kind") in _OUR_KINDS:
+            self._reconciler.learn(f"{after['kind']}/{objects.name(after)}")
+        else:
+            self._reconciler.compare(before, after)
 
     def _wake(self) -> None:
         if self._loop is not None:
             self._loop.wake()
 
-    def _serve_health(self, cache: ClusterCache, loop: Loop) -> None:
+    def _serve_health(self, cache: ClusterCache, loop: Loop, reconciler: Reconciler) -> None:
         registry = CollectorRegistry()
         for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, ResourceCollector(cache)):
             registry.register(collector)
+        registry.register(ProcessCollector(cache, reconciler))
 
         def not_ready() -> str:
             waiting = cache.unsynced()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tierguard.controller.certificates import Lifetimes
 from tierguard.controller.configuration import Endpoint
 from tierguard.guard.state import Identities
 
@@ -27,11 +28,19 @@ class Options:
     identities: Identities = field(default_factory=Identities)
     immutable_tags: tuple[str, ...] = ()
     log_level: str = "INFO"
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    certificates_from_elsewhere: bool = False
+    """Whether something else (cert-manager) keeps the Secret with the webhook's certificate."""
 
     @property
     def authority_secret(self) -> str:
         """The Secret with the CA and its key: the operator's alone."""
         return f"{self.configuration_name}-webhook-ca"
+
+    @property
+    def clock_policy(self) -> str:
+        """The ValidatingAdmissionPolicy against planted times, which the chart makes."""
+        return f"{self.configuration_name}-clock"
 
     @property
     def serving_secret(self) -> str:

@@ -14,15 +14,18 @@ import urllib3
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.controller import identity
-from tierguard.controller.configuration import configuration
+from tierguard.controller.closed import Closed
+from tierguard.controller.configuration import EXEMPT_NAMESPACES, clock_policy, compiled, configuration
 from tierguard.controller.journals import JournalKeeper
 from tierguard.controller.keepers import BudgetKeeper, RecordKeeper, StatusKeeper
 from tierguard.controller.options import FIELD_MANAGER, Options
+from tierguard.controller.passed import Accountant
+from tierguard.controller.scan import Scan
 from tierguard.controller.suspending import SuspensionKeeper
 from tierguard.controller.transitions import next_announcement
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
-from tierguard.guard.survey import Surveyed, surroundings, survey
+from tierguard.guard.survey import Surveyed, surroundings
 
 log = logging.getLogger(__name__)
 
@@ -44,18 +47,32 @@ class Reconciler:
     """Makes the cluster what it should be. `once` is a pass; it blocks, so it is called on a thread."""
 
     def __init__(
-        self, api: Api, cache: ClusterCache, options: Options, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        api: Api,
+        cache: ClusterCache,
+        options: Options,
+        leads: Callable[[], bool] = lambda: True,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self.leads = leads
+        """Whether this process is the one that writes."""
         self._api = api
         self._cache = cache
         self._options = options
         self._clock = clock
-        self._authority = b""
-        self._authority_checked: datetime | None = None
+        self.trust: identity.Trust | None = None
+        """The certificates as they were last seen."""
+        self._certificates_checked: datetime | None = None
+        self.stretches: Closed | None = None
+        """The coming stretches of freezes as they are compiled into the webhook configuration."""
         self._installed: datetime | None = None
         self._configured: KubeObject | None = None
         self._configured_at: datetime | None = None
-        self._statuses = StatusKeeper(api, cache)
+        self._clock_policy: KubeObject | None = None
+        self._clock_policy_at: datetime | None = None
+        self._scan = Scan()
+        self.accountant = Accountant()
+        self._statuses = StatusKeeper(api, cache, self.accountant)
         self._budgets = BudgetKeeper(api, cache)
         self._suspensions = SuspensionKeeper(api, cache)
         self._journals = JournalKeeper(api, cache, options.namespace)
@@ -65,20 +82,38 @@ class Reconciler:
         """Take note of what may be gone again when the next pass comes. Called from the reflectors' threads."""
         self._records.observe(kind, obj, self._clock())
 
+    def compare(self, before: KubeObject | None, after: KubeObject) -> None:
+        """Take note of a change to a workload, None for one that is new. Called from the reflectors' threads."""
+        if objects.namespace(after) not in (*EXEMPT_NAMESPACES, self._options.namespace):
+            self.accountant.saw(before, after, self._cache.state, self._clock())
+
+    def learn(self, source: str) -> None:
+        """Take note that a freeze, window or policy is new, or another one. Called from the reflectors' threads."""
+        self.accountant.knows(source, self._clock())
+
+    def start_over(self) -> None:
+        """Forget what was written: while another operator led, it may have become something else."""
+        self._configured = self._clock_policy = None
+        self._certificates_checked = None
+        self._records.start_over()
+
     def once(self) -> Outcome:
         """Look at everything and mend what is not as it should be."""
         outcome = Outcome()
+        if not self.leads():
+            return outcome  # the standby only looks on, with everything in memory for when its turn comes
         now = self._clock()
         self._step(outcome, "certificates", lambda: self._certificates(now))
         if self._cache.unsynced():
             # Half a picture is no ground to act on: budgets and records would look superfluous.
             outcome.pause = min(outcome.pause, RETRY_PAUSE)
             return outcome
-        surveyed = survey(self._cache.state, now)
+        surveyed = self._scan.survey(self._cache.state, self._cache.versions, now)
         self._step(outcome, "webhook configuration", lambda: self._configure(surveyed, now))
+        self._step(outcome, "clock policy", lambda: self._guard_clock(surveyed, now))
         self._step(outcome, "rollback record", lambda: self._records.keep(surveyed, self._installation(), now))
         self._step(outcome, "disruption budgets", lambda: self._budgets.keep(surveyed, now))
-        self._step(outcome, "status", lambda: self._statuses.keep(surveyed, now))
+        self._step(outcome, "status", lambda: self._statuses.keep(surveyed, self.stretches, now))
         # After the status, which so tells of each CronJob what it was before.
         self._step(outcome, "suspensions", lambda: self._suspensions.keep(now))
         self._step(outcome, "journals", lambda: self._journals.keep(now))
@@ -99,10 +134,11 @@ class Reconciler:
             log.exception("%s failed", name)
 
     def _certificates(self, now: datetime) -> None:
-        checked = self._authority_checked
-        if checked is None or now - checked > timedelta(seconds=LONGEST_PAUSE):
-            self._authority = identity.ensure_certificates(self._api, self._options, now)
-            self._authority_checked = now
+        checked = self._certificates_checked
+        due = self.trust is None or now >= self.trust.next_step
+        if checked is None or due or now - checked > timedelta(seconds=LONGEST_PAUSE):
+            self.trust = identity.ensure_certificates(self._api, self._options, now)
+            self._certificates_checked = now
 
     def _installation(self) -> datetime:
         if self._installed is None:
@@ -111,15 +147,17 @@ class Reconciler:
 
     def _configure(self, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
         """Keep the ValidatingWebhookConfiguration; anybody's change to it is undone within a minute."""
-        if not self._authority:
+        if self.trust is None:
             return
         name = self._options.configuration_name
         path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{name}"
         state = self._cache.state
         around = surroundings(surveyed, state)
-        wanted = configuration(name, self._options.endpoint, self._authority, state, around, self._owner())
+        asked = compiled(state, around, now)
+        wanted = configuration(name, self._options.endpoint, self.trust.bundle, asked, state, self._owner())
         recent = self._configured_at is not None and now - self._configured_at < timedelta(seconds=LONGEST_PAUSE)
         if wanted == self._configured and recent:
+            self.stretches = asked.stretches
             return
         if self._configured is None and self._api.find(path) is None and (problem := self._webhook_problem()):
             # On a new installation nobody shall wait for a webhook that is only starting.
@@ -127,7 +165,20 @@ class Reconciler:
         self._api.apply(path, wanted, FIELD_MANAGER)
         if wanted != self._configured:
             log.info("wrote the webhook configuration")
-        self._configured, self._configured_at = wanted, now
+        self._configured, self._configured_at, self.stretches = wanted, now, asked.stretches
+
+    def _guard_clock(self, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+        """Tell the policy against planted times what to look at: what is guarded, and only while a freeze is in sight."""
+        wanted = clock_policy(
+            self._options.clock_policy, self._cache.state, surroundings(surveyed, self._cache.state), now
+        )
+        recent = self._clock_policy_at is not None and now - self._clock_policy_at < timedelta(seconds=LONGEST_PAUSE)
+        if wanted == self._clock_policy and recent:
+            return
+        path = f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{self._options.clock_policy}"
+        if self._api.find(path) is not None:  # else the chart's value admissionPolicies.enabled is false
+            self._api.apply(path, wanted, FIELD_MANAGER)
+        self._clock_policy, self._clock_policy_at = wanted, now
 
     def _owner(self) -> KubeObject | None:
         name = self._options.owner_cluster_role
@@ -145,7 +196,8 @@ class Reconciler:
         """Why the webhook does not answer; empty when it does, with the certificate that the API server will see."""
         endpoint = self._options.endpoint
         base = endpoint.url or f"https://{endpoint.service}.{endpoint.namespace}.svc:{endpoint.port}"
-        pool = urllib3.PoolManager(ca_cert_data=self._authority.decode(), retries=False, timeout=urllib3.Timeout(2.0))
+        trusted = b"" if self.trust is None else self.trust.bundle
+        pool = urllib3.PoolManager(ca_cert_data=trusted.decode(), retries=False, timeout=urllib3.Timeout(2.0))
         try:
             answer = pool.request("GET", f"{base.rstrip('/')}/readyz")
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -158,7 +210,12 @@ class Reconciler:
     def _until_transition(self, now: datetime) -> float:
         """Seconds until the next start or end of any freeze or window."""
         state = self._cache.state
-        instants = [policy.spec.effective_from for policy in state.policies if policy.spec is not None]
+        instants = [None if self.trust is None else self.trust.next_step]
+        instants += [policy.spec.effective_from for policy in state.policies if policy.spec is not None]
+        for policy in state.policies:
+            instants += (
+                [exemption.expires_at for exemption in policy.spec.exemptions] if policy.spec is not None else []
+            )
         for hold in (*state.freezes, *state.windows):
             current, following = hold.timeline.covering(now), hold.timeline.next_after(now)
             instants += [current.end if current else None, following.start if following else None]

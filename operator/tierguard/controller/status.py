@@ -8,6 +8,8 @@ from typing import Any
 from tierguard.api.ledger import MOST_LISTED
 from tierguard.api.model import rfc3339
 from tierguard.controller import ledgers, suspension
+from tierguard.controller.closed import HORIZON, Closed
+from tierguard.controller.passed import Passed, lines
 from tierguard.controller.rollback import RECORDED_KINDS, complete
 from tierguard.guard import objects
 from tierguard.guard.holds import Hold, Policy
@@ -27,10 +29,13 @@ class Seen:
     told: ledgers.Told = field(default_factory=ledgers.Told)
     state: State = field(default_factory=State)
     jobs: tuple[KubeObject, ...] = ()
+    passed: tuple[Passed, ...] = ()
+    stretches: Closed | None = None
+    """What of the freezes the webhook configuration has."""
 
 
-MOST_VIOLATIONS = 20
 MOST_UPCOMING = 5
+MOST_PASSED = 20
 
 
 def condition(
@@ -82,6 +87,8 @@ def freeze_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> 
     selected = selected_by(hold, seen.surveyed) if hold.deploys else ()
     status = _hold_status(_FREEZE, stored, hold, seen, len(selected), now)
     active = hold.timeline.covering(now) is not None
+    if hold.deploys:
+        status["conditions"].append(_compiled(stored, hold, seen.stretches, now))
     status |= {
         "workloads": [str(s.classified.workload) for s in selected[:MOST_LISTED]],
         "rolloutsInFlight": _in_flight(stored, selected, began=was(stored, "Active") != "True") if active else [],
@@ -97,6 +104,24 @@ def freeze_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> 
         lifted_at = objects.value(stored, "status", "liftedAt") or rfc3339(now)
         status |= {"liftedAt": lifted_at, "liftedBy": [hold.lift.requested_by, *hold.lift.approved_by]}
     return status
+
+
+def _compiled(stored: KubeObject, hold: Hold, stretches: Closed | None, now: datetime) -> Status:
+    """Whether the API server itself refuses what the freeze holds, should no webhook answer."""
+    known = stretches is not None and (hold.name, hold.generation) in stretches.freezes
+    coarsened = stretches is not None and stretches.coarsened
+    message = f"the API server holds it without any webhook too, as far as {HORIZON.days} days ahead"
+    if coarsened:
+        message += "; of too many stretches some were joined, so without a webhook it refuses more"
+    return condition(
+        stored,
+        "Compiled",
+        holds=known,
+        reason="Coarsened" if known and coarsened else "Compiled" if known else "Pending",
+        message=message if known else "not yet in the webhook configuration: for now it holds while a webhook answers",
+        generation=hold.generation,
+        now=now,
+    )
 
 
 def window_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> Status:
@@ -141,13 +166,15 @@ def _hold_status(words: _Words, stored: KubeObject, hold: Hold, seen: Seen, sele
     )
     status: Status = {
         "observedGeneration": hold.generation,
-        "conditions": [first, _valid(stored, hold, now)],
+        "conditions": [first, valid(stored, hold, now)],
         "guardedWorkloads": selected,
         "upcoming": [_span(interval) for interval in hold.timeline.upcoming(now, MOST_UPCOMING)],
     }
     refused = ledgers.ledger(stored, seen.told, ledgers.stretch_of(hold, now))
     if refused is not None:
         status["refused"] = refused
+    known = [str(line) for line in objects.sequence(stored, "status", "passedUnjudged")]
+    status["passedUnjudged"] = list(dict.fromkeys([*known, *lines(seen.passed, hold.source)]))[-MOST_PASSED:]
     if current is not None and not hold.broken:
         status["current"] = _span(current)
     if following is not None:
@@ -155,48 +182,8 @@ def _hold_status(words: _Words, stored: KubeObject, hold: Hold, seen: Seen, sele
     return status
 
 
-def policy_status(stored: KubeObject, policy: Policy, surveyed: Iterable[Surveyed], now: datetime) -> Status:
-    """The status of a PaymentTierPolicy."""
-    mine = [s for s in surveyed if policy in s.classified.policies]
-    violating = [(s, found) for s in mine if (found := s.breaks(policy))]
-    in_effect = policy.in_effect(now)
-    starts = None if policy.spec is None else policy.spec.effective_from
-    conditions = [
-        condition(
-            stored,
-            "InEffect",
-            holds=in_effect,
-            reason="InEffect" if in_effect else "Unreadable" if policy.broken else "NotYet",
-            message=(
-                "findings count as the policy says"
-                if in_effect
-                else policy.broken or f"every finding is Audit until {rfc3339(starts) if starts else 'it can be read'}"
-            ),
-            generation=policy.generation,
-            now=now,
-        ),
-        condition(
-            stored,
-            "Compliant",
-            holds=not violating,
-            reason="ViolationsFound" if violating else "NoViolations",
-            message=f"{len(violating)} of {len(mine)} workloads break a rule",
-            generation=policy.generation,
-            now=now,
-        ),
-        _valid(stored, policy, now),
-    ]
-    lines = [f"{_place(s)}: {finding.sentence()}" for s, found in violating for finding in found]
-    return {
-        "observedGeneration": policy.generation,
-        "conditions": conditions,
-        "guardedWorkloads": len(mine),
-        "violatingWorkloads": len(violating),
-        "violations": [objects.printable(line, 512) for line in lines[:MOST_VIOLATIONS]],
-    }
-
-
-def _valid(stored: KubeObject, compiled: Hold | Policy, now: datetime) -> Status:
+def valid(stored: KubeObject, compiled: Hold | Policy, now: datetime) -> Status:
+    """The condition `Valid`: whether the stored spec can be read."""
     return condition(
         stored,
         "Valid",
@@ -215,8 +202,3 @@ def _span(interval: Interval) -> Status:
 
 def _end(interval: Interval) -> str:
     return "further notice" if interval.end == FOREVER else rfc3339(interval.end)
-
-
-def _place(surveyed: Surveyed) -> str:
-    workload = surveyed.classified.workload
-    return f"{workload.namespace}/{workload.kind}/{workload.name}"

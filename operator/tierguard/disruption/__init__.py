@@ -4,6 +4,9 @@ Every function follows Kubernetes' own source, cited beside it (k8s.io/kubernete
 """
 
 from tierguard.disruption.budget import (
+    MANAGED_BY,
+    OPERATOR,
+    OPERATOR_PREFIX,
     Allowance,
     Budget,
     Controller,
@@ -11,19 +14,36 @@ from tierguard.disruption.budget import (
     allowed_when_healthy,
     disruptions_allowed,
     expected,
+    safe_maximum,
 )
-from tierguard.disruption.rollout import RollingUpdateBounds, rolling_update_bounds
+from tierguard.disruption.eviction import Eviction, eviction
+from tierguard.disruption.rollout import (
+    NodeBounds,
+    RollingUpdateBounds,
+    daemon_set_bounds,
+    rolling_update_bounds,
+    stateful_set_unavailable,
+)
 from tierguard.disruption.scaled import scaled_value
 
 __all__ = [
+    "MANAGED_BY",
+    "OPERATOR",
+    "OPERATOR_PREFIX",
     "Allowance",
     "Budget",
     "Controller",
+    "Eviction",
     "Expected",
+    "NodeBounds",
     "RollingUpdateBounds",
     "allowed_when_healthy",
+    "daemon_set_bounds",
     "disruptions_allowed",
+    "eviction",
     "expected",
     "rolling_update_bounds",
+    "safe_maximum",
     "scaled_value",
+    "stateful_set_unavailable",
 ]

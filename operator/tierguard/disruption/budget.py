@@ -9,10 +9,20 @@ from tierguard.labels import LabelSelector
 
 _NOTHING = LabelSelector(nothing=True)
 
+OPERATOR_PREFIX = "tierguard-"
+"""How the names of budgets that the operator makes begin."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OPERATOR = "tierguard"
+"""The value of that label on budgets that the operator makes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A PodDisruptionBudget's spec. `min_available` and `max_unavailable`: pods, or a percentage such as "67%"."""
+    """A PodDisruptionBudget's spec. `min_available` and `max_unavailable`: pods, or a percentage such as "67%".
+
+    `by_operator` says whether it is one that the operator made, and removes when there is another: by name and label, as
+    people copy manifests, and nobody else's budget is ever removed or passed over.
+    """
 
     namespace: str
     name: str
@@ -20,6 +30,7 @@ class Budget:
     min_available: int | str | None = None
     max_unavailable: int | str | None = None
     unhealthy_pod_eviction_policy: str | None = None
+    by_operator: bool = False
     _labels: LabelSelector = field(default=_NOTHING, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -36,13 +47,16 @@ class Budget:
         metadata, spec = _mapping(raw.get("metadata")), _mapping(raw.get("spec"))
         selector = spec.get("selector")
         policy = spec.get("unhealthyPodEvictionPolicy")
+        name = str(metadata.get("name") or "")
         return cls(
             namespace=str(metadata.get("namespace") or ""),
-            name=str(metadata.get("name") or ""),
+            name=name,
             selector=selector if isinstance(selector, Mapping) else None,
             min_available=_number(spec.get("minAvailable")),
             max_unavailable=_number(spec.get("maxUnavailable")),
             unhealthy_pod_eviction_policy=policy if isinstance(policy, str) else None,
+            by_operator=name.startswith(OPERATOR_PREFIX)
+            and _mapping(metadata.get("labels")).get(MANAGED_BY) == OPERATOR,
         )
 
     def selects(self, labels: Mapping[str, str]) -> bool:
@@ -131,6 +145,17 @@ def allowed_when_healthy(budget: Budget, controllers: Sequence[Controller]) -> A
     What is not allowed even then is never allowed: a drain would wait for ever.
     """
     return disruptions_allowed(budget, controllers, sum(controller.replicas for controller in controllers))
+
+
+def safe_maximum(written: int | str, replicas: int) -> int | str:
+    """`written` as maxUnavailable of a workload with `replicas` pods at the least, made to let one go but never all.
+
+    `50%` of one pod and `67%` of three round up to all of them, and `0` blocks every drain; then it is a number of pods.
+    Of more replicas the same percentage never comes to all again. Raises ValueError as `scaled_value`.
+    """
+    scaled = scaled_value(written, replicas, round_up=True)
+    safe = max(1, min(scaled, replicas - 1))
+    return written if scaled == safe else safe
 
 
 def _mapping(raw: Any) -> Mapping[str, Any]:

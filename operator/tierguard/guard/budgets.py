@@ -1,6 +1,6 @@
 """Changes to a PodDisruptionBudget, judged by what they do to the workloads that it covers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,9 +10,10 @@ from tierguard.guard.change import Change, being_deleted
 from tierguard.guard.classify import Classified, classify
 from tierguard.guard.compose import ALLOWED_AS_IS, compose
 from tierguard.guard.configuration import held_by_workloads
-from tierguard.guard.finding import Decision, Effect, Finding, Undecidable
+from tierguard.guard.coverage import controllers_of, pod_labels
+from tierguard.guard.finding import Decision, Effect, Finding, Outcome, Undecidable
 from tierguard.guard.rules import DisruptionBudget
-from tierguard.guard.rules.disruption_budget import controllers_of
+from tierguard.guard.rules.disruption_budget import NOT_MAINTAINED
 from tierguard.guard.soundness import judge
 from tierguard.guard.state import State
 
@@ -20,32 +21,46 @@ _RULE = DisruptionBudget.id
 
 
 def evaluate_budget(change: Change, state: State, now: datetime) -> Decision:
-    """Refuse a budget that would leave a covered workload without a sound one; what was unsound before only warns."""
+    """Refuse a budget that would leave a covered workload without a sound one.
+
+    What was unsound before, and does not become worse, only warns. The policy's mode makes no difference to a budget that
+    is there: a second one on the same pods, or one that blocks drains, is refused in all of them.
+    """
     old, new = change.old, change.new
-    if old is not None and (being_deleted(old) or (new is not None and old.get("spec") == new.get("spec"))):
+    if old is not None and being_deleted(old):
+        return ALLOWED_AS_IS
+    before, after = (None if obj is None else _placed(Budget.of(obj), change) for obj in (old, new))
+    if before == after:
         return ALLOWED_AS_IS
     labels = state.namespaces.get(change.namespace)
     if labels is None:
         message = f"namespace {change.namespace} is not known yet"
         raise Undecidable(message)
-    before, after = (None if obj is None else Budget.of(obj) for obj in (old, new))
     covered = [
         classify(workload, change.namespace, labels, state)
         for workload in state.in_namespace(change.namespace)
-        if any(b is not None and b.selects(workload.template_labels) for b in (before, after))
+        if not being_deleted(workload.raw)
+        and any(b is not None and b.selects(pod_labels(workload)) for b in (before, after))
     ]
-    kind = ChangeKind.CREATE if old is None else ChangeKind.CONFIGURATION
-    found = tuple(_findings(covered, (_with(state, change, before), _with(state, change, after)), now))
+    found, absent = _consequences(covered, (_with(state, change, before), _with(state, change, after)), now)
     if before is not None:
         looser = [c for c in covered if c.tier is not None and _loosens(c, before, after, state)]
-        return held_by_workloads(change, looser, state, now, found)
+        decision = held_by_workloads(change, looser, state, now, found)
+        return replace(decision, hinges_on_absence=absent and decision.outcome is Outcome.DENIED)
+    kinds = (ChangeKind.CREATE,)
     tier = min((c.tier for c in covered if c.tier is not None), default=None)
-    return compose(change, (kind,), tier, found) if found else Decision(ALLOWED_AS_IS.outcome, (kind,), tier)
+    if not found:
+        return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
+    return compose(change, kinds, tier, found, hinges_on_absence=absent)
+
+
+def _placed(budget: Budget, change: Change) -> Budget:
+    return replace(budget, namespace=change.namespace, name=change.name)
 
 
 def _loosens(subject: Classified, before: Budget, after: Budget | None, state: State) -> bool:
     """Whether more of the workload's pods may be evicted at once than before."""
-    labels = subject.workload.template_labels
+    labels = pod_labels(subject.workload)
     if not before.selects(labels):
         return False
     if after is None or not after.selects(labels):
@@ -57,16 +72,21 @@ def _loosens(subject: Classified, before: Budget, after: Budget | None, state: S
 def _with(state: State, change: Change, budget: Budget | None) -> State:
     """`state`, had it `budget` (or none) under the changed one's name."""
     others = tuple(b for b in state.budgets(change.namespace) if b.name != change.name)
-    mine = () if budget is None else (replace(budget, namespace=change.namespace, name=change.name),)
+    mine = () if budget is None else (budget,)
     return replace(state, budgets_in={**state.budgets_in, change.namespace: (*others, *mine)})
 
 
-def _findings(covered: list[Classified], states: tuple[State, State], now: datetime) -> Iterator[Finding]:
+def _consequences(
+    covered: Iterable[Classified], states: tuple[State, State], now: datetime
+) -> tuple[tuple[Finding, ...], bool]:
+    """What the rule finds once the budget is changed, and whether a refusal rests on what is not known yet."""
     earlier, later = states
+    found: list[Finding] = []
+    absent = False
     for subject in covered:
-        was = {(f.reason, f.detail) for f in judge(subject, None, earlier, now).findings if f.rule == _RULE}
-        for finding in judge(subject, None, later, now).findings:
-            if finding.rule != _RULE:
-                continue
-            effect = min(finding.effect, Effect.WARN) if (finding.reason, finding.detail) in was else finding.effect
-            yield replace(finding, detail=f"{subject.workload}: {finding.detail}", effect=effect)
+        judged = judge(subject, subject, later, now, earlier_state=earlier)
+        # That the operator's budget is not there is no consequence: it makes one as soon as this one goes.
+        mine = [f for f in judged.findings if f.rule == _RULE and f.reason != NOT_MAINTAINED]
+        found += [replace(finding, detail=f"{subject.workload}: {finding.detail}") for finding in mine]
+        absent = absent or (judged.rests_on_absence and any(f.effect is Effect.DENY for f in mine))
+    return tuple(found), absent

@@ -36,7 +36,7 @@ def compose(
     findings = tuple(sorted(found, key=lambda f: (-f.effect, _ORDER.get(f.rule, len(_ORDER)), f)))
     denying = [finding for finding in findings if finding.effect is Effect.DENY]
     if not denying:
-        warnings = tuple(warning(f) for f in findings if f.effect is Effect.WARN)
+        warnings = tuple(text for f in findings if f.effect is Effect.WARN for text in warnings_of(f))
         return Decision(Outcome.ALLOWED, kinds, tier, findings, warnings=warnings)
     return Decision(
         Outcome.DENIED,
@@ -46,9 +46,10 @@ def compose(
         message=refusal(change, denying, possible_from, holds),
         # `helm uninstall` prints warnings but not the refusal of a deletion: there the first finding is told in both.
         warnings=tuple(
-            warning(f)
+            text
             for f in findings
             if f.effect is not Effect.AUDIT and (f is not denying[0] or change.operation is Operation.DELETE)
+            for text in warnings_of(f)
         ),
         possible_from=possible_from,
         hinges_on_absence=hinges_on_absence,
@@ -78,7 +79,7 @@ def refusal(change: Change, denying: list[Finding], possible_from: datetime | No
         head = first.detail
     else:
         tail = f"; {first.remedy}{more}."
-        breaks = f" breaks {kind} {name}, rule {first.rule}" if kind == POLICY.kind else ""
+        breaks = f" breaks {kind} {name}, rule {first.rule}" if kind == POLICY.kind != change.kind else ""
         head = f"{change.subject}{breaks}: {first.detail}"
     tail = printable(tail, MESSAGE_LIMIT * 2 // 3)
     return printable(head, MESSAGE_LIMIT - len(tail)) + tail
@@ -95,6 +96,11 @@ def _instant(instant: datetime, hold: Hold | None) -> str:
     return f"{rfc3339(instant)} ({local:%Y-%m-%d %H:%M} {hold.zone_name})"
 
 
-def warning(finding: Finding) -> str:
-    """One finding as a Kubernetes warning."""
-    return printable(f"{finding.rule}: {finding.detail}", WARNING_LIMIT)
+def warnings_of(finding: Finding) -> list[str]:
+    """One finding as Kubernetes warnings: what is wrong and, where it is a command, what to do about it."""
+    texts = [finding.detail]
+    if len(finding.sentence()) <= WARNING_LIMIT:
+        return [printable(finding.sentence(), WARNING_LIMIT)]
+    if finding.remedy.startswith("kubectl "):
+        texts.append(finding.remedy)
+    return [printable(f"{finding.rule}: {text}", WARNING_LIMIT) for text in texts]

@@ -4,20 +4,20 @@ A ConfigMap swapped at month end breaks as much as a new image. Contents are com
 event has any of them.
 """
 
-from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from tierguard.api.scope import ChangeKind
 from tierguard.guard import objects
 from tierguard.guard.change import Change, being_deleted
-from tierguard.guard.classify import Classified, classify
+from tierguard.guard.classify import Classified
 from tierguard.guard.compose import ALLOWED_AS_IS, compose
-from tierguard.guard.finding import Decision, Finding, Undecidable
+from tierguard.guard.finding import Decision, Finding
 from tierguard.guard.held import Matching
 from tierguard.guard.holding import hold
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.state import State
-from tierguard.guard.workload import Workload, references
+from tierguard.guard.surroundings import autoscaled, concerned
+from tierguard.guard.workload import references
 
 CONFIGURATION_KINDS = ("ConfigMap", "Secret")
 _CONTENT = ("data", "binaryData", "stringData", "type")
@@ -28,19 +28,30 @@ def evaluate_configuration(change: Change, state: State, now: datetime) -> Decis
     if change.user in state.identities.rotators or _untouched(change):
         return ALLOWED_AS_IS
     wanted = (change.kind, change.name)
-    readers = list(_classified(change, state, lambda workload: wanted in references(workload.pod_spec)))
+    readers = list(concerned(change, state, lambda workload: wanted in references(workload.pod_spec)))
     return held_by_workloads(change, readers, state, now)
 
 
 def evaluate_autoscaler(change: Change, state: State, now: datetime) -> Decision:
-    """Decide a change to a HorizontalPodAutoscaler: lowering its bounds, aiming it elsewhere and deleting it hold."""
+    """Decide a change to a HorizontalPodAutoscaler: lowering its bounds, aiming it elsewhere and deleting it hold.
+
+    The tier rules look at what it may leave of its workload, too.
+    """
     old, new = change.old, change.new
-    if old is None or being_deleted(old) or (new is not None and not _lowers(old, new)):
+    if (old is not None and being_deleted(old)) or _spec(old) == _spec(new):
         return ALLOWED_AS_IS
+    unsound = autoscaled(change, state, now)
+    if old is None or (new is not None and not _lowers(old, new)):
+        kinds = (ChangeKind.CREATE if old is None else ChangeKind.CONFIGURATION,)
+        return compose(change, kinds, None, unsound) if unsound else Decision(ALLOWED_AS_IS.outcome, kinds)
     target = objects.mapping(old, "spec", "scaleTargetRef")
     named = (target.get("kind"), target.get("name"))
-    scaled = list(_classified(change, state, lambda workload: (workload.kind, workload.name) == named))
-    return held_by_workloads(change, scaled, state, now)
+    scaled = list(concerned(change, state, lambda workload: (workload.kind, workload.name) == named))
+    return held_by_workloads(change, scaled, state, now, unsound)
+
+
+def _spec(obj: KubeObject | None) -> object:
+    return None if obj is None else obj.get("spec")
 
 
 def held_by_workloads(
@@ -76,14 +87,3 @@ def _lowers(old: KubeObject, new: KubeObject) -> bool:
 
 def _number(written: object) -> int:
     return written if isinstance(written, int) else 1
-
-
-def _classified(change: Change, state: State, meant: Callable[[Workload], bool]) -> Iterator[Classified]:
-    labels = state.namespaces.get(change.namespace)
-    if labels is None:
-        message = f"namespace {change.namespace} is not known yet"
-        raise Undecidable(message)
-    for workload in filter(meant, state.in_namespace(change.namespace)):
-        classified = classify(workload, change.namespace, labels, state)
-        if classified.tier is not None:
-            yield classified

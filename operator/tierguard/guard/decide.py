@@ -39,6 +39,7 @@ from tierguard.guard.resources import evaluate_resource
 from tierguard.guard.scope import TIER_LABEL, TIERS
 from tierguard.guard.soundness import judge
 from tierguard.guard.state import State
+from tierguard.guard.surroundings import evaluate_network_policy
 from tierguard.guard.volumes import evaluate_claim
 from tierguard.guard.workload import WORKLOAD_KINDS, Workload, template_hash
 
@@ -134,11 +135,11 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     found = [*holding.findings, *_invalid_tier(before, after)]
     if ChangeKind.DELETE in kinds and before is not None:
         with_namespace = change.namespace in state.announced
-        found += unannounced(before.workload.entry, before.workload.raw, before.tier, with_namespace=with_namespace)
+        found += unannounced(before, now, with_namespace=with_namespace)
     absent = False
     if after is not None:
         limit = Effect.WARN if set(kinds) <= _LENIENT else Effect.DENY
-        judged = judge(after, before, state, now, limit)
+        judged = judge(after, before, state, now, limit, kinds)
         found += judged.findings
         absent = judged.rests_on_absence
     decision = compose(change, kinds, tier, found, holding.possible_from, holds=holding.holds, hinges_on_absence=absent)
@@ -267,6 +268,7 @@ _EVALUATORS: Mapping[str, Callable[[Change, State, datetime], Decision]] = {
     "Namespace": evaluate_namespace,
     "PersistentVolumeClaim": evaluate_claim,
     "HorizontalPodAutoscaler": evaluate_autoscaler,
+    "NetworkPolicy": evaluate_network_policy,
     "CustomResourceDefinition": evaluate_definition,
     **dict.fromkeys(CONFIGURATION_KINDS, evaluate_configuration),
 }

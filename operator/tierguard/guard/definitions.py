@@ -9,7 +9,7 @@ from tierguard.guard import objects
 from tierguard.guard.change import Change, being_deleted, gains_owner
 from tierguard.guard.compose import ALLOWED_AS_IS, compose
 from tierguard.guard.deletion import announced, announces, not_announced
-from tierguard.guard.finding import Decision, Finding
+from tierguard.guard.finding import Decision, Effect, Finding
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.state import State
 
@@ -35,7 +35,7 @@ def evaluate_definition(change: Change, state: State, now: datetime) -> Decision
         problem = f"it would delete every resource of its kind, and {active[0].name} holds"
         found.append(Finding("deletion", source, "ActiveFreeze", problem, f"wait for the end of {active[0].name}"))
     elif not announcing and not announced(old):
-        found.append(not_announced("crd", "", change.name, 0))
+        found.append(not_announced("crd", "", change.name, Effect.DENY, "Tier/0"))
     return compose(change, (ChangeKind.DELETE,), None, found)
 
 

@@ -4,11 +4,14 @@ Why: the first incident behind tierguard was a production database deleted by mi
 separate change that names the object, so that one wrong command, or one wrong argument, deletes nothing.
 """
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from tierguard.guard import objects
-from tierguard.guard.finding import Finding
+from tierguard.guard.classify import Classified
+from tierguard.guard.finding import Effect, Finding
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.scope import GUARDED_TIERS
-from tierguard.guard.workload import WorkloadKind
 
 ALLOW_DELETION = "tierguard.io/allow-deletion"
 RULE = "deletion"
@@ -42,22 +45,44 @@ def _undone(obj: KubeObject) -> bool:
     )
 
 
-def unannounced(
-    entry: WorkloadKind, old: KubeObject, tier: int | None, *, with_namespace: bool = False
-) -> list[Finding]:
-    """A finding when deleting `old` needs an announcement that neither it nor, `with_namespace`, its namespace carries."""
-    if not entry.announced_deletion or tier not in GUARDED_TIERS or with_namespace or announced(old):
+def asks_for_announcement(sides: Iterable[Classified], now: datetime) -> tuple[Effect, str] | None:
+    """How firmly, and by what (`Kind/name`), deleting any of `sides` must be announced; None where it need not be.
+
+    Tiers 0 and 1 always, others where a policy of theirs says so.
+    """
+    found = []
+    for side in sides:
+        if side.tier in GUARDED_TIERS:
+            found.append((Effect.DENY, f"Tier/{side.tier}"))
+        for policy in side.policies:
+            block = None if policy.spec is None else policy.spec.rules.deletion
+            if block is not None:
+                found.append((policy.effect(block.enforcement, now), policy.source))
+    return max(found, key=lambda each: (each[0], each[1].startswith("Tier/")), default=None)
+
+
+def unannounced(side: Classified, now: datetime, *, with_namespace: bool = False) -> list[Finding]:
+    """A finding when deleting `side` needs an announcement that neither it nor, `with_namespace`, its namespace carries."""
+    workload = side.workload
+    if not workload.entry.announced_deletion or with_namespace or announced(workload.raw):
         return []
-    return [not_announced(entry.resource, objects.namespace(old), objects.name(old), tier)]
+    asked = asks_for_announcement((side,), now)
+    if asked is None:
+        return []
+    return [not_announced(workload.entry.resource, workload.namespace, workload.name, *asked)]
 
 
-def not_announced(resource: str, namespace: str, name: str, tier: int | None) -> Finding:
+def not_announced(resource: str, namespace: str, name: str, effect: Effect, source: str) -> Finding:
     """The finding itself, with the command that announces."""
     place = f"-n {namespace} " if namespace else ""
+    guarded = source.startswith("Tier/")
     return Finding(
         RULE,
-        f"Tier/{tier}",
+        source,
         "NotAnnounced",
-        "it was not announced, and what is of tier 0 or 1 is not deleted in passing",
+        "it was not announced, and what is of tier 0 or 1 is not deleted in passing"
+        if guarded
+        else "it was not announced, and is not deleted in passing",
         f"to announce: kubectl annotate {resource} {place}{name} {ALLOW_DELETION}={name}",
+        effect,
     )

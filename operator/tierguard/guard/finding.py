@@ -44,6 +44,8 @@ class Finding:
     detail: str
     remedy: str
     effect: Effect = field(default=Effect.DENY, compare=False)
+    exempt_until: datetime | None = field(default=None, compare=False)
+    """Until when an exemption of the policy makes it a mere note."""
 
     def sentence(self) -> str:
         """The finding as people read it."""

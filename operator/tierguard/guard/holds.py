@@ -13,15 +13,19 @@ from pydantic import ValidationError
 from tierguard.api.freeze import FreezeException, FreezeScope, FreezeSpec, Lift, MissedRuns, Operation
 from tierguard.api.model import ApiModel
 from tierguard.api.policy import PolicySpec
+from tierguard.api.rules import Enforcement
 from tierguard.api.schedule import Schedule
 from tierguard.api.scope import Accountable, ChangeKind, TieredScope, WorkloadScope
 from tierguard.api.window import WindowSpec
 from tierguard.guard import objects
+from tierguard.guard.finding import Effect
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.scope import Scope
+from tierguard.guard.workload import Workload
 from tierguard.schedule import BEGINNING, FOREVER, Interval, Recurrence, ScheduleError, Timeline
 from tierguard.schedule.compile import compile_duration
 
+_EFFECTS = {Enforcement.DENY: Effect.DENY, Enforcement.WARN: Effect.WARN, Enforcement.AUDIT: Effect.AUDIT}
 ALL_TIERS = frozenset(range(5))
 _EXPIRES = "spec.expiresAt"
 
@@ -84,6 +88,7 @@ class Policy:
     spec: PolicySpec | None
     generation: int = 0
     broken: str | None = None
+    created: datetime | None = None
 
     @property
     def source(self) -> str:
@@ -93,6 +98,29 @@ class Policy:
     def in_effect(self, now: datetime) -> bool:
         """Whether its enforcement counts at `now`; before that every finding is Audit."""
         return self.spec is not None and (self.spec.effective_from is None or self.spec.effective_from <= now)
+
+    def effect(self, own: Enforcement | None, now: datetime) -> Effect:
+        """What a finding does at `now` that comes from a block whose enforcement is `own`."""
+        if self.spec is None or not self.in_effect(now):
+            return Effect.AUDIT
+        return _EFFECTS[own or self.spec.enforcement]
+
+    def exempts(self, workload: Workload, rule: str, now: datetime) -> datetime | None:
+        """Until when `workload` need not keep `rule`; None when it must. One that has expired at `now` does not count."""
+        if self.spec is None or not self.spec.exemptions:
+            return None
+        place = (workload.kind, workload.namespace, workload.name)
+        return max(
+            (
+                exemption.expires_at
+                for exemption in self.spec.exemptions
+                if exemption.expires_at > now
+                and rule in exemption.rules
+                and place == (exemption.workload.kind, exemption.workload.namespace, exemption.workload.name)
+                and approved(exemption)
+            ),
+            default=None,
+        )
 
 
 def compile_freeze(raw: KubeObject) -> Hold:
@@ -185,7 +213,7 @@ def compile_policy(raw: KubeObject) -> Policy:
         tier = objects.value(raw, "spec", "tier")
         known = tier if isinstance(tier, int) and tier in ALL_TIERS else 0
         return Policy(name, known, Scope.compile(scope), None, generation, problem or explain(error))
-    return Policy(name, spec.tier, Scope.compile(spec.scope), spec, generation)
+    return Policy(name, spec.tier, Scope.compile(spec.scope), spec, generation, created=_created(raw))
 
 
 def _freeze_timeline(spec: FreezeSpec, raw: KubeObject) -> Timeline:

@@ -11,6 +11,7 @@ from tierguard.api.model import ApiModel
 from tierguard.api.policy import PolicySpec
 from tierguard.api.scope import WorkloadScope
 from tierguard.api.window import WindowSpec
+from tierguard.guard.holds import approved
 from tierguard.guard.objects import KubeObject
 
 _Model = TypeVar("_Model", bound=ApiModel)
@@ -32,6 +33,8 @@ def loosens_policy(old: KubeObject, new: KubeObject | None) -> bool:
     )
     kept = before.rules.model_dump(exclude_none=True)
     asked = after.rules.model_dump(exclude_none=True)
+    if _exempt(after) - _exempt(before):
+        return True
     return later or any(asked.get(block) != value for block, value in kept.items())
 
 
@@ -43,6 +46,12 @@ def loosens_window(old: KubeObject, new: KubeObject | None) -> bool:
     if after is None or set(before.scope.tiers) - set(after.scope.tiers) or not _covers(after.scope, before.scope):
         return True
     return before.schedule != after.schedule or bool(set(after.allow) - set(before.allow))
+
+
+def _exempt(spec: PolicySpec) -> frozenset[str]:
+    """The exemptions that count, whoever approved them."""
+    counting = (exemption for exemption in spec.exemptions if approved(exemption))
+    return frozenset(exemption.model_dump_json(include={"workload", "rules", "expires_at"}) for exemption in counting)
 
 
 def _spec(model: type[_Model], raw: KubeObject | None) -> _Model | None:

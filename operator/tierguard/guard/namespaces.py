@@ -7,8 +7,8 @@ from tierguard.guard import objects
 from tierguard.guard.change import Change, being_deleted, gains_owner
 from tierguard.guard.classify import Classified, classify
 from tierguard.guard.compose import ALLOWED_AS_IS, compose
-from tierguard.guard.deletion import announced, announces, not_announced
-from tierguard.guard.finding import Decision, Finding
+from tierguard.guard.deletion import announced, announces, asks_for_announcement, not_announced
+from tierguard.guard.finding import Decision, Effect, Finding
 from tierguard.guard.held import Matching
 from tierguard.guard.holding import hold
 from tierguard.guard.leaving import leaves
@@ -35,8 +35,11 @@ def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
     if new is None or owned or announcing:
         kinds: tuple[ChangeKind, ...] = (ChangeKind.DELETE,)
         sides = guarded
-        if (guarded or tier in GUARDED_TIERS) and not announcing and not announced(old):
-            found = [not_announced("namespace", "", change.name, tier)]
+        asked = asks_for_announcement(guarded, now)
+        if tier in GUARDED_TIERS:  # also an empty one: somebody said what it is for
+            asked = (Effect.DENY, f"Tier/{tier}")
+        if asked is not None and not announcing and not announced(old):
+            found = [not_announced("namespace", "", change.name, *asked)]
     else:
         kinds, sides, found = (ChangeKind.DECLASSIFY,), _leaving(change, guarded, objects.labels(new), state), invalid
     if not sides and not found:

@@ -47,6 +47,8 @@ def evaluate_resource(change: Change, state: State, now: datetime) -> Decision:
         return compose(change, (kind,), None, [invalid])
     if change.kind == FREEZE.kind:
         return _freeze(change, kind, state, now)
+    if change.kind == POLICY.kind and change.user not in state.identities.gitops and (found := list(unsigned(change))):
+        return compose(change, (kind,), None, found)
     return _room(change, kind, state, now)
 
 

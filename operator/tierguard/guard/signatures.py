@@ -1,4 +1,4 @@
-"""Two people: who may write which name into a lift, an exception or a review of a freeze.
+"""Two people: who may write which name into a lift, an exception or a review of a freeze, or an exemption of a policy.
 
 Over kubectl each name must be the authenticated user who writes it, so that a name is evidence and not a claim. Identities
 trusted for GitOps may write both names: the review happened in Git. A pair of names by one person must be impossible
@@ -10,18 +10,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tierguard.api.kinds import FREEZE
 from tierguard.guard import objects
 from tierguard.guard.change import Change
 from tierguard.guard.finding import Finding
 from tierguard.guard.objects import KubeObject
 
 RULE = "two-people"
+_LISTS = ("exceptions", "exemptions")
+"""Of a freeze, and of a policy: lists whose entries one person asks for and another approves."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """A lift or an exception: where it is, what it says without the approvals, and the approvals."""
+    """A lift, an exception or an exemption: where it is, what it says without the approvals, and the approvals."""
 
     place: str
     content: str
@@ -30,7 +33,10 @@ class _Signed:
 
 
 def unsigned(change: Change) -> Iterator[Finding]:
-    """What is wrong with the names that `change` writes into a freeze. Raises Unanswered while RBAC must be asked."""
+    """What is wrong with the names that `change` writes into a freeze or policy.
+
+    Raises Unanswered while RBAC must be asked.
+    """
     if change.new is None:
         return
     old, new = change.old or {}, change.new
@@ -88,7 +94,7 @@ def _approved(change: Change, signed: _Signed, added: frozenset[str], *, alone: 
             f"the write that adds your name to {where} changes more than that",
             "add your name and nothing else",
         )
-    elif not change.may("approve", change.name):
+    elif not change.may("approve", change.name if change.kind == FREEZE.kind else ""):
         yield _finding(
             change,
             "NotAuthorized",
@@ -118,9 +124,10 @@ def _signed(obj: KubeObject) -> Iterator[_Signed]:
     lift = objects.value(obj, "spec", "lift")
     if isinstance(lift, dict):
         yield _of("lift", lift)
-    for index, exception in enumerate(objects.sequence(obj, "spec", "exceptions")):
-        if isinstance(exception, dict):
-            yield _of(f"exceptions[{index}]", exception)
+    for part in _LISTS:
+        for index, item in enumerate(objects.sequence(obj, "spec", part)):
+            if isinstance(item, dict):
+                yield _of(f"{part}[{index}]", item)
 
 
 def _of(place: str, item: Mapping[str, Any]) -> _Signed:
@@ -134,14 +141,15 @@ def _of(place: str, item: Mapping[str, Any]) -> _Signed:
 
 
 def _rest(obj: KubeObject) -> object:
-    """All of a freeze that a person writes, but the approvals and kubectl's own note of what was applied."""
+    """All of a freeze or policy that a person writes, but the approvals and kubectl's own note of what was applied."""
     spec = dict(objects.mapping(obj, "spec"))
     if isinstance(spec.get("lift"), dict):
         spec["lift"] = {**spec["lift"], "approvedBy": None}
-    spec["exceptions"] = [
-        {**item, "approvedBy": None} if isinstance(item, dict) else item
-        for item in objects.sequence(obj, "spec", "exceptions")
-    ]
+    for part in _LISTS:
+        spec[part] = [
+            {**item, "approvedBy": None} if isinstance(item, dict) else item
+            for item in objects.sequence(obj, "spec", part)
+        ]
     notes = {key: value for key, value in objects.annotations(obj).items() if key != _LAST_APPLIED}
     rest = (objects.labels(obj), notes, objects.value(obj, "metadata", "finalizers"))
     return (spec, rest, objects.value(obj, "metadata", "ownerReferences"))

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from tierguard.api.policy import Enforcement
+from tierguard.api.rules import Enforcement
+from tierguard.api.scope import ChangeKind
 from tierguard.guard.classify import Classified
 from tierguard.guard.finding import Effect, Finding
 from tierguard.guard.holds import Policy
 from tierguard.guard.rules import RULES, Rule, Violation
+from tierguard.guard.rules.rule import Situation
 from tierguard.guard.state import State
-
-_EFFECTS = {Enforcement.DENY: Effect.DENY, Enforcement.WARN: Effect.WARN, Enforcement.AUDIT: Effect.AUDIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,42 +23,54 @@ class Judgement:
 
 
 def judge(
-    after: Classified, before: Classified | None, state: State, now: datetime, limit: Effect = Effect.DENY
+    after: Classified,
+    before: Classified | None,
+    state: State,
+    now: datetime,
+    limit: Effect = Effect.DENY,
+    kinds: tuple[ChangeKind, ...] = (),
+    earlier_state: State | None = None,
 ) -> Judgement:
     """Judge `after` by all policies that select it; no finding does more than `limit`.
 
-    What `before` already broke in the same way is not the doing of this change, and only warns: people must be able to
-    mend an imperfect workload one step at a time. Where several policies find the same, the strictest of them speaks.
+    What `before` already broke in the same way is not the doing of this change, and only warns, and so does what comes
+    nearer to the rule: people must be able to mend an imperfect workload one step at a time. Where several policies find
+    the same, the strictest of them speaks. `earlier_state` is what was around `before`, where that is what changes.
     """
     if not after.policies:
         return Judgement()
-    strictest: dict[tuple[str, str, str], Finding] = {}
+    found = tuple(_violations(Situation(after, state, now, before, kinds)))
+    earlier = tuple(_violations(Situation(before, earlier_state or state, now))) if found and before is not None else ()
+    said = {(rule.id, v.reason, v.detail) for _, rule, v, _ in earlier}
+    gaps = {(policy.name, rule.id, v.reason, v.about): v.gap for policy, rule, v, _ in earlier if v.gap > 0}
+    strictest: dict[tuple[str, str, str], tuple[Effect, float, Finding]] = {}
     absent = False
-    found = tuple(_violations(after, state))
-    old = {(rule.id, v.reason, v.detail) for _, rule, v, _ in _violations(before, state)} if found and before else set()
     for policy, rule, violation, enforcement in found:
-        key = (rule.id, violation.reason, violation.detail)
-        effect = min(_EFFECTS[enforcement], violation.effect, limit)
-        if key in old:
+        effect = min(policy.effect(enforcement, now), violation.effect, limit)
+        no_worse = violation.gap <= gaps.get((policy.name, rule.id, violation.reason, violation.about), -1.0)
+        if violation.inherited and (no_worse or (rule.id, violation.reason, violation.detail) in said):
             effect = min(effect, Effect.WARN)
-        if not policy.in_effect(now):
+        exempt = policy.exempts(after.workload, rule.id, now)
+        if exempt is not None:
             effect = Effect.AUDIT
-        finding = Finding(rule.id, policy.source, violation.reason, violation.detail, violation.remedy, effect)
+        finding = Finding(
+            rule.id.value, policy.source, violation.reason, violation.detail, violation.remedy, effect, exempt
+        )
+        key = (rule.id.value, violation.reason, violation.about or violation.detail)
         known = strictest.get(key)
-        if known is None or (finding.effect, known.source) > (known.effect, finding.source):
-            strictest[key] = finding
+        if known is None or (effect, violation.gap, known[2].source) > (*known[:2], finding.source):
+            strictest[key] = (effect, violation.gap, finding)
         absent = absent or (effect is Effect.DENY and violation.rests_on_absence)
-    return Judgement(tuple(strictest.values()), absent)
+    return Judgement(tuple(finding for _, _, finding in strictest.values()), absent)
 
 
-def _violations(subject: Classified, state: State) -> Iterator[tuple[Policy, Rule, Violation, Enforcement]]:
-    for policy in subject.policies:
+def _violations(situation: Situation) -> Iterator[tuple[Policy, Rule, Violation, Enforcement | None]]:
+    for policy in situation.subject.policies:
         if policy.spec is None:
             continue
         for rule in RULES:
             settings = getattr(policy.spec.rules, rule.block)
-            if settings is None or subject.workload.kind not in rule.kinds:
+            if settings is None or situation.subject.workload.kind not in rule.kinds:
                 continue
-            enforcement = settings.enforcement or policy.spec.enforcement
-            for violation in rule.check(subject, settings, state):
-                yield policy, rule, violation, enforcement
+            for violation in rule.check(situation, settings):
+                yield policy, rule, violation, settings.enforcement

@@ -10,9 +10,11 @@ from datetime import datetime
 
 from tierguard.disruption import Budget
 from tierguard.guard import objects
+from tierguard.guard.facts import Autoscaler, Node, PlacedPod
 from tierguard.guard.holds import Hold, Policy
 from tierguard.guard.objects import KubeObject, Labels
 from tierguard.guard.workload import Workload
+from tierguard.labels import LabelSelector
 
 CONTROLLERS = frozenset(
     {
@@ -94,6 +96,15 @@ class State:
     immutable_tags: tuple[str, ...] = ()
     """Prefixes of images whose tags the registry never moves."""
 
+    autoscalers_in: dict[str, dict[str, Autoscaler]] = field(default_factory=dict)
+    """By namespace and `Kind/name`."""
+    network_policies_in: dict[str, dict[str, LabelSelector]] = field(default_factory=dict)
+    """By namespace and name, the pods that each NetworkPolicy selects."""
+    nodes: dict[str, Node] = field(default_factory=dict)
+    """Empty where nobody watches nodes: the webhook and the command line judge no placement."""
+    pods_in: dict[str, dict[str, PlacedPod]] = field(default_factory=dict)
+    """By namespace and name; empty where nobody watches pods."""
+
     def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
         """The workload of that name, if it is known."""
         raw = self.workloads_in.get(namespace, {}).get((kind, namespace, name))
@@ -125,6 +136,25 @@ class State:
         """The same of all namespaces."""
         for namespace in tuple(self.workloads_in):
             yield from self.in_namespace(namespace)
+
+    def autoscaler_of(self, workload: Workload) -> Autoscaler | None:
+        """What scales `workload`; of several the one that leaves the fewest pods."""
+        found = [
+            autoscaler
+            for autoscaler in tuple(self.autoscalers_in.get(workload.namespace, {}).values())
+            if autoscaler.target == (workload.kind, workload.name)
+        ]
+        return min(found, key=lambda autoscaler: (autoscaler.minimum, autoscaler.name), default=None)
+
+    def least_replicas(self, workload: Workload) -> int | None:
+        """The fewest pods that `workload` may come to: its autoscaler's minimum, else its replicas (absent: one).
+
+        None for kinds that are not counted.
+        """
+        if workload.replicas is None:
+            return None
+        autoscaler = self.autoscaler_of(workload)
+        return workload.replicas if autoscaler is None else autoscaler.minimum
 
     def budgets(self, namespace: str) -> Iterable[Budget]:
         """The disruption budgets of `namespace`."""

@@ -1,7 +1,7 @@
 """The workloads that are there, judged by the same functions as a change: what the operator's scan is made of."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tierguard.guard.classify import Classified, classify
@@ -60,25 +60,26 @@ def surroundings(surveyed: Iterable[Surveyed], state: State) -> Surroundings:
 
 def survey(state: State, now: datetime) -> tuple[Surveyed, ...]:
     """All workloads that anything classifies, in a stable order."""
-    return tuple(sorted(_surveyed(state, now), key=lambda s: _key(s.classified)))
+    return tuple(found for namespace in sorted(state.workloads_in) for found in survey_namespace(namespace, state, now))
 
 
-def _surveyed(state: State, now: datetime) -> Iterator[Surveyed]:
-    for workload in state.everything():
-        labels = state.namespaces.get(workload.namespace)
-        if labels is None:
-            continue  # its namespace is on its way out, or not seen yet: the next survey will tell
-        classified = classify(workload, workload.namespace, labels, state)
+def survey_namespace(namespace: str, state: State, now: datetime) -> tuple[Surveyed, ...]:
+    """Those of one namespace, in a stable order."""
+    labels = state.namespaces.get(namespace)
+    if labels is None:
+        return ()  # it is on its way out, or not seen yet: the next survey will tell
+    found = []
+    for workload in state.in_namespace(namespace):
+        classified = classify(workload, namespace, labels, state)
         if classified.tier is not None:
             # Every policy counts by itself here, so nothing is merged: each one's status speaks for that policy.
-            yield Surveyed(classified, tuple(_by_policy(classified, state, now)))
+            found.append(Surveyed(classified, tuple(_by_policy(classified, state, now))))
+    return tuple(sorted(found, key=lambda surveyed: _key(surveyed.classified)))
 
 
 def _by_policy(classified: Classified, state: State, now: datetime) -> Iterator[Finding]:
     for policy in classified.policies:
-        alone = Classified(
-            classified.workload, classified.tier, classified.namespace_labels, (policy,), classified.owner
-        )
+        alone = replace(classified, policies=(policy,))
         yield from judge(alone, None, state, now, Effect.DENY).findings
 
 

@@ -7,11 +7,11 @@ from tierguard.guard import objects
 from tierguard.guard.change import Change, being_deleted, gains_owner
 from tierguard.guard.classify import Classified, classify
 from tierguard.guard.compose import ALLOWED_AS_IS, compose
-from tierguard.guard.deletion import announced, announces, not_announced
+from tierguard.guard.deletion import announced, announces, asks_for_announcement, not_announced
 from tierguard.guard.finding import Decision, Undecidable
 from tierguard.guard.held import Matching
 from tierguard.guard.holding import hold
-from tierguard.guard.scope import GUARDED_TIERS, tier_of_label
+from tierguard.guard.scope import tier_of_label
 from tierguard.guard.state import State
 from tierguard.guard.workload import Workload, claim_prefixes, claims
 
@@ -45,8 +45,9 @@ def evaluate_claim(change: Change, state: State, now: datetime) -> Decision:
     holding = hold(change, matching, now, "announcing it" if announcing else "")
     found = list(holding.findings)
     covered = announced(old) or change.namespace in state.announced
-    if tier in GUARDED_TIERS and not announcing and not covered:
-        found.append(not_announced("pvc", change.namespace, change.name, tier))
+    asked = asks_for_announcement([*users, _standing_alone(old, tier, labels)], now)
+    if asked is not None and not announcing and not covered:
+        found.append(not_announced("pvc", change.namespace, change.name, *asked))
     if not found:
         return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     return holding.on(compose(change, kinds, tier, found, holding.possible_from, holds=holding.holds))

@@ -151,7 +151,9 @@ class Webhook:
         unknown = decision.outcome is Outcome.UNDECIDED and decision.question is None
         if unknown and self._lookups.namespace(change.namespace):
             decision, change = evaluate_asking(change, state, self._clock(), ask)
-        if decision.hinges_on_absence and self._lookups.budgets(change.namespace):
+        if decision.hinges_on_absence and self._lookups.surroundings(
+            change.namespace, {finding.rule for finding in decision.findings}
+        ):
             decision, change = evaluate_asking(change, state, self._clock(), ask)
         return decision, change
 

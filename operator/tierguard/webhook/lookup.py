@@ -7,11 +7,12 @@ turn into load).
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from urllib.parse import quote
 
 from tierguard.api.kinds import FREEZE
 from tierguard.api.model import GROUP, VERSION
+from tierguard.api.rules import RuleId
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.guard import objects
@@ -24,6 +25,12 @@ TIMEOUT = 0.5
 """Seconds one look-up may take: others wait meanwhile."""
 PER_SECOND = 20
 """Look-ups a second, at most."""
+
+
+_RESTS_ON_ABSENCE = (
+    (RuleId.DISRUPTION_BUDGET, "poddisruptionbudgets", "policy/v1", "PodDisruptionBudget"),
+    (RuleId.ISOLATION, "networkpolicies", "networking.k8s.io/v1", "NetworkPolicy"),
+)
 
 
 class Lookups:
@@ -45,13 +52,21 @@ class Lookups:
         self._cache.learn_namespace(found)
         return True
 
-    def budgets(self, namespace: str) -> bool:
-        """Learn the disruption budgets of `namespace` afresh."""
-        found = self._ask(f"/apis/policy/v1/namespaces/{quote(namespace)}/poddisruptionbudgets")
+    def surroundings(self, namespace: str, rules: Container[str]) -> bool:
+        """Learn afresh what in `namespace` the refusals of `rules` say is missing."""
+        learned = [
+            self._relist(namespace, path, api_version, kind)
+            for rule, path, api_version, kind in _RESTS_ON_ABSENCE
+            if rule in rules
+        ]
+        return any(learned)
+
+    def _relist(self, namespace: str, path: str, api_version: str, kind: str) -> bool:
+        found = self._ask(f"/apis/{api_version}/namespaces/{quote(namespace)}/{path}")
         if found is None:
             return False
-        items: list[KubeObject] = [{**item, "kind": "PodDisruptionBudget"} for item in found.get("items") or ()]
-        self._cache.replace_budgets(namespace, items)
+        items: list[KubeObject] = [{**item, "kind": kind} for item in found.get("items") or ()]
+        self._cache.replace(namespace, kind, items)
         return True
 
     def may(self, user: UserInfo, question: Question) -> bool | None:

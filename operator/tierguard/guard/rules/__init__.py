@@ -2,15 +2,27 @@
 
 from collections.abc import Iterable
 
-from tierguard.api.policy import Rules
+from tierguard.api.rules import RuleId, Rules
+from tierguard.guard.rules.dependencies import Dependencies
 from tierguard.guard.rules.disruption_budget import DisruptionBudget
+from tierguard.guard.rules.evidence import Evidence
+from tierguard.guard.rules.images import Images
+from tierguard.guard.rules.isolation import Isolation
+from tierguard.guard.rules.priority import Priority
+from tierguard.guard.rules.probes import Probes
 from tierguard.guard.rules.replicas import Replicas
+from tierguard.guard.rules.resources import Resources
 from tierguard.guard.rules.rollout import Rollout
 from tierguard.guard.rules.rule import Rule, Violation
+from tierguard.guard.rules.secrets import Secrets
+from tierguard.guard.rules.termination import Termination
 from tierguard.guard.rules.topology_spread import TopologySpread
 from tierguard.guard.workload import WORKLOAD_KINDS
 
 __all__ = ["RULES", "DisruptionBudget", "Rule", "Violation", "checked"]
+
+ELSEWHERE = frozenset({"deletion"})
+"""Blocks that are no rule about what a workload looks like: `guard.deletion` reads this one."""
 
 
 def checked(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -19,6 +31,9 @@ def checked(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     ids = [rule.id for rule in ordered]
     if len(set(ids)) != len(ids):
         message = f"rule ids are not unique: {ids}"
+        raise ValueError(message)
+    if missing := set(RuleId) - set(ids):
+        message = f"the API names rules that are not there: {sorted(missing)}"
         raise ValueError(message)
     for rule in ordered:
         if rule.block not in Rules.model_fields:
@@ -30,10 +45,26 @@ def checked(rules: Iterable[Rule]) -> tuple[Rule, ...]:
         if not type(rule).__doc__:
             message = f"rule {rule.id}: the docstring must say what it wants and why"
             raise ValueError(message)
-    if without := Rules.model_fields.keys() - {rule.block for rule in ordered}:
+    if without := Rules.model_fields.keys() - {rule.block for rule in ordered} - ELSEWHERE:
         message = f"blocks of PaymentTierPolicy that no rule reads: {sorted(without)}"
         raise ValueError(message)
     return ordered
 
 
-RULES: tuple[Rule, ...] = checked((DisruptionBudget(), Replicas(), Rollout(), TopologySpread()))
+RULES: tuple[Rule, ...] = checked(
+    (
+        Dependencies(),
+        DisruptionBudget(),
+        Evidence(),
+        Images(),
+        Isolation(),
+        Priority(),
+        Probes(),
+        Replicas(),
+        Resources(),
+        Rollout(),
+        Secrets(),
+        Termination(),
+        TopologySpread(),
+    )
+)

@@ -1,17 +1,39 @@
 """Rule `disruption-budget`: a budget protects the workload's pods, and still lets a node be drained."""
 
+import shlex
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.policy import BudgetMode, DisruptionBudgetRule
-from tierguard.disruption import Budget, Controller, allowed_when_healthy, scaled_value
+from tierguard.api.rules import BudgetMode, DisruptionBudgetRule, RuleId, UnhealthyPodEviction
+from tierguard.disruption import (
+    OPERATOR_PREFIX,
+    Budget,
+    Controller,
+    Eviction,
+    allowed_when_healthy,
+    eviction,
+    safe_maximum,
+    scaled_value,
+)
 from tierguard.guard import objects
-from tierguard.guard.classify import Classified
+from tierguard.guard.coverage import FEWEST, SCALED_KINDS, controllers_of, covering, least_pods, wants_budget
 from tierguard.guard.finding import Effect
-from tierguard.guard.rules.rule import Violation
+from tierguard.guard.rules.rule import Situation, Violation
 from tierguard.guard.state import State
 from tierguard.guard.workload import Workload
+from tierguard.labels import LabelSelector
+
+MADE_BY_OPERATOR = OPERATOR_PREFIX
+"""How the names of budgets that the operator makes begin. They are removed as soon as there is another one."""
+ACCEPT_DOWNTIME = "tierguard.io/accept-downtime"
+"""The annotation of a workload with one pod, or none, by which people accept that a drain takes it away."""
+NOT_MAINTAINED = "NotMaintained"
+MAINTAINED_WITHIN = timedelta(seconds=60)
+"""How long the operator has to make a budget before its absence is reported."""
+_LONGEST = 63
+"""Characters of a name in a text."""
 
 
 class DisruptionBudget:
@@ -20,99 +42,197 @@ class DisruptionBudget:
     Why: without a budget a node drain may take five of six `payment-core` pods at once; with one that allows nothing, or
     with two on the same pod, no node can be drained and the cluster cannot be patched. A budget covers pods by *their*
     labels, in its own namespace. Percentages round up, of the replicas of all workloads that the budget covers:
-    `minAvailable: 67%` of 3 is 3, and lets nothing go (pkg/controller/disruption).
+    `minAvailable: 67%` of 3 is 3, and lets nothing go; pods of DaemonSets and Jobs have no scale, and a budget that covers
+    any cannot be computed unless its minAvailable is a number (pkg/controller/disruption). An autoscaled workload is judged
+    at its least replicas. Of one pod a budget either blocks every drain or protects nothing: people are to decide that.
     """
 
-    id: ClassVar[str] = "disruption-budget"
+    id: ClassVar[RuleId] = RuleId.DISRUPTION_BUDGET
     block: ClassVar[str] = "disruption_budget"
-    kinds: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet"})
+    kinds: ClassVar[frozenset[str]] = SCALED_KINDS | {"DaemonSet"}
 
-    def check(self, subject: Classified, settings: ApiModel, state: State) -> Iterator[Violation]:
-        """Yield at most one violation. A workload without pods needs no budget."""
+    def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
+        """Yield what is wrong with the budgets. A drain passes DaemonSets over: they need none, but a readable one."""
         assert isinstance(settings, DisruptionBudgetRule)  # noqa: S101 - the registry pairs block and rule
-        workload = subject.workload
-        if not workload.replicas:
-            return
+        workload, state = situation.subject.workload, situation.state
         budgets = covering(workload, state)
-        if not budgets:
-            yield from _missing(workload, settings)
-        elif len(budgets) > 1:
-            names = ", ".join(sorted(budget.name for budget in budgets))
-            yield Violation(
-                "SeveralBudgets",
-                f"{len(budgets)} budgets cover its pods ({names}); with more than one no pod can be evicted",
-                "keep one of them",
-            )
-        else:
-            yield from _unsound(budgets[0], workload, settings, state)
+        if workload.kind == "DaemonSet":
+            problems = (_unreadable(budget, controllers_of(budget, state, workload)) for budget in budgets)
+            yield from [problem for problem in problems if problem is not None][:1]
+            return
+        least = least_pods(workload, state)
+        if least < FEWEST and not accepts_downtime(workload):
+            yield _single(workload, least, settings, state)
+        if len(budgets) > 1:
+            yield _several(budgets)
+        elif budgets and (least or state.autoscaler_of(workload) is not None):
+            yield from _unsound(budgets[0], workload, max(1, least), settings, state)
+        elif not budgets and least >= FEWEST:
+            yield from _missing(situation, least, settings)
 
 
-def covering(workload: Workload, state: State) -> tuple[Budget, ...]:
-    """The budgets that cover the pods of `workload`, where a budget that the operator made yields to any other."""
-    found = tuple(b for b in state.budgets(workload.namespace) if b.selects(workload.template_labels))
-    others = tuple(budget for budget in found if not budget.name.startswith(MADE_BY_OPERATOR))
-    return others or found
+def accepts_downtime(workload: Workload) -> bool:
+    """Whether people have written down why the only pod may go."""
+    return bool(str(objects.annotations(workload.raw).get(ACCEPT_DOWNTIME) or "").strip())
 
 
-MADE_BY_OPERATOR = "tierguard-"
-"""How the names of budgets that the operator makes begin. They are removed as soon as there is another one."""
+def _single(workload: Workload, least: int, settings: DisruptionBudgetRule, state: State) -> Violation:
+    count = f"{least} replica{'' if least == 1 else 's'}"
+    autoscaler = state.autoscaler_of(workload)
+    what, more = count, "run two or more"
+    if autoscaler is not None:
+        field = "minReplicaCount" if autoscaler.kind == "ScaledObject" else "minReplicas"
+        name = objects.printable(autoscaler.name, _LONGEST)
+        what, more = f"its autoscaler may leave {count}", f"set {field} of {autoscaler.kind} {name} to 2 or more"
+    return Violation(
+        "SingleReplica",
+        f"{what}: a budget either blocks every drain or lets the only pod go",
+        f"{more}, or write the annotation {ACCEPT_DOWNTIME}: <reason>",
+        Effect.WARN if settings.mode is BudgetMode.SUGGEST else Effect.DENY,
+        rests_on_absence=autoscaler is None,
+        gap=FEWEST - least,
+    )
 
 
-def controllers_of(budget: Budget, state: State, instead: Workload | None = None) -> list[Controller]:
-    """The controllers whose pods `budget` covers, with `instead` in place of the stored workload of the same name."""
-    stored = {(w.kind, w.name): w for w in state.in_namespace(budget.namespace)}
-    if instead is not None:
-        stored[(instead.kind, instead.name)] = instead
-    return [
-        Controller(w.kind, w.replicas or 0, w.entry.replicas is not None)
-        for _, w in sorted(stored.items())
-        if w.template_labels and w.kind != "CronJob" and budget.selects(w.template_labels)
-    ]
+def _several(budgets: tuple[Budget, ...]) -> Violation:
+    names = objects.printable(", ".join(budget.name for budget in budgets), _LONGEST)
+    return Violation(
+        "SeveralBudgets",
+        f"{len(budgets)} budgets cover its pods ({names}): none can be evicted",
+        "keep only one of them on these pods",
+        gap=len(budgets) - 1,
+    )
 
 
-def _missing(workload: Workload, settings: DisruptionBudgetRule) -> Iterator[Violation]:
+def _missing(situation: Situation, least: int, settings: DisruptionBudgetRule) -> Iterator[Violation]:
     if settings.mode is BudgetMode.MAINTAIN:
-        return  # the operator makes one
+        if not _pending(situation, settings):
+            yield Violation(
+                NOT_MAINTAINED,
+                "no PodDisruptionBudget covers its pods, and the operator has made none",
+                "look at the logs of the operator, and for workloads whose selectors overlap",
+                Effect.WARN,
+                rests_on_absence=True,
+            )
+        return
+    maximum = safe_maximum(settings.max_unavailable, least)
+    remedy = f"create one with maxUnavailable: {maximum} and the selector of the workload"
+    if settings.mode is BudgetMode.SUGGEST:
+        remedy = _command(situation.subject.workload, maximum) or remedy
     yield Violation(
         "NoBudget",
-        f"no PodDisruptionBudget covers its pods (replicas: {workload.replicas})",
-        f"create one with maxUnavailable: {settings.max_unavailable} and the selector of the workload",
+        f"no PodDisruptionBudget covers its pods (replicas: {least})",
+        remedy,
         Effect.WARN if settings.mode is BudgetMode.SUGGEST else Effect.DENY,
         rests_on_absence=True,
+        gap=1,  # having none is as bad with four pods as with three: the count in the text makes it no new violation
     )
 
 
-def _unsound(budget: Budget, workload: Workload, settings: DisruptionBudgetRule, state: State) -> Iterator[Violation]:
-    controllers = controllers_of(budget, state, workload)
-    expected = sum(controller.replicas for controller in controllers)
+def _pending(situation: Situation, settings: DisruptionBudgetRule) -> bool:
+    """Whether the operator still has time to make a budget: the workload, the policy, or its need of one is new."""
+    workload, before = situation.subject.workload, situation.before
+    if before is not None and not wants_budget(before.workload, situation.state):
+        return True
+    written = objects.value(workload.raw, "metadata", "creationTimestamp")
+    try:
+        instants = [datetime.fromisoformat(str(written))]
+    except ValueError:
+        return True  # it is not stored yet
+    for policy in situation.subject.policies:
+        if policy.spec is not None and policy.spec.rules.disruption_budget is settings:
+            instants += [instant for instant in (policy.created, policy.spec.effective_from) if instant is not None]
+    aware = (instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC) for instant in instants)
+    return situation.now - max(aware) < MAINTAINED_WITHIN
+
+
+def _command(workload: Workload, maximum: int | str) -> str | None:
+    """The command that makes a budget for `workload`; None where its selector cannot be read."""
+    raw = objects.mapping(workload.raw, "spec", "selector")
+    try:
+        selector = LabelSelector.compile(raw)
+    except ValueError:
+        return None
+    requirements = [
+        *(f"{key}={value}" for key, value in selector.equal),
+        *(f"{key} in ({','.join(sorted(values))})" for key, values in selector.one_of),
+        *(f"{key} notin ({','.join(sorted(values))})" for key, values in selector.none_of),
+        *selector.present,
+        *(f"!{key}" for key in selector.absent),
+    ]
+    if not requirements:
+        return None
+    name = shlex.quote(workload.name.strip("-."))
+    place = f" -n {shlex.quote(workload.namespace)}" if workload.namespace else ""
+    written = shlex.quote(",".join(requirements))
+    command = f"kubectl create pdb {name}{place} --selector={written} --max-unavailable={maximum}"
+    return command if command.isprintable() else None
+
+
+def _unreadable(budget: Budget, controllers: list[Controller]) -> Violation | None:
+    reason = allowed_when_healthy(budget, controllers).reason
+    if reason is None:
+        return None
+    name = objects.printable(budget.name, _LONGEST)
+    unscalable = next((controller.kind for controller in controllers if not controller.has_scale), None)
+    if unscalable is None:
+        detail, remedy = f"budget {name}: {objects.printable(reason, _LONGEST)}", "write a number or a percentage"
+    else:
+        detail = f"budget {name} covers pods of a {unscalable}: only a number as minAvailable works"
+        remedy = "write a number as minAvailable, or select other pods,"
+    return Violation("UnreadableBudget", detail, f"{remedy} in PodDisruptionBudget {name}", about=budget.name)
+
+
+def _unsound(
+    budget: Budget, workload: Workload, replicas: int, settings: DisruptionBudgetRule, state: State
+) -> Iterator[Violation]:
+    controllers = controllers_of(budget, state, workload, replicas)
+    if (unreadable := _unreadable(budget, controllers)) is not None:
+        yield unreadable
+        return
+    name = objects.printable(budget.name, _LONGEST)
     allowance = allowed_when_healthy(budget, controllers)
-    written = (
-        f"maxUnavailable: {budget.max_unavailable}"
-        if budget.max_unavailable is not None
-        else f"minAvailable: {budget.min_available}"
-    )
-    name = objects.printable(budget.name, 80)
-    remedy = f"set maxUnavailable: {settings.max_unavailable} in PodDisruptionBudget {name}"
-    if allowance.reason is not None:
-        yield Violation("UnreadableBudget", f"budget {name} cannot be computed: {allowance.reason}", remedy)
-    elif allowance.allowed < 1:
+    maximum = safe_maximum(settings.max_unavailable, replicas)
+    most = scaled_value(maximum, replicas, round_up=True)
+    instead = "" if budget.min_available is None else " instead of minAvailable"
+    remedy = f"set maxUnavailable: {maximum}{instead} in PodDisruptionBudget {name}"
+    written = _written(budget)
+    expected, desired = allowance.expected_pods, allowance.desired_healthy
+    # How many pods a DaemonSet beside it brings is known once it runs; until then nothing is known to be blocked.
+    daemons = any(controller.kind == "DaemonSet" and not controller.replicas for controller in controllers)
+    if eviction(((budget, allowance),), ready=True) is not Eviction.ALLOWED and not daemons:
+        rounded = f", so {desired}" if isinstance(budget.min_available, str) else ""
         yield Violation(
             "BlocksEviction",
-            f"budget {name} wants {_kept(written, expected, allowance.desired_healthy)}: no pod may be evicted,"
-            " so no node can be drained",
+            f"budget {name} ({written} of {expected}{rounded}) lets no pod go: no node can be drained",
             remedy,
+            about=budget.name,
+            gap=1 + max(0, desired - allowance.healthy),
         )
-    elif allowance.allowed > (most := max(1, scaled_value(settings.max_unavailable, expected, round_up=True))):
+    elif allowance.allowed > most:
         yield Violation(
             "TooLoose",
             f"budget {name} lets {allowance.allowed} of {expected} pods go at once ({written}), {most} allowed",
             remedy,
+            about=budget.name,
+            gap=allowance.allowed - most,
+        )
+    yield from _unhealthy(budget, name, settings)
+
+
+def _unhealthy(budget: Budget, name: str, settings: DisruptionBudgetRule) -> Iterator[Violation]:
+    asked = settings.unhealthy_pod_eviction_policy
+    if asked is UnhealthyPodEviction.ALWAYS_ALLOW and budget.unhealthy_pod_eviction_policy != asked.value:
+        yield Violation(
+            "UnhealthyEviction",
+            f"budget {name} keeps pods that are not ready, and so may block a drain",
+            f"set unhealthyPodEvictionPolicy: {asked.value} in PodDisruptionBudget {name}",
+            Effect.WARN,
+            about=budget.name,
         )
 
 
-def _kept(written: str, expected: int, desired: int) -> str:
-    if "%" in written:
-        return (
-            f"{written} of {expected}, which is {desired}" if "minAvailable" in written else f"{written} of {expected}"
-        )
-    return f"{written} of {expected}"
+def _written(budget: Budget) -> str:
+    if budget.max_unavailable is not None:
+        return f"maxUnavailable: {budget.max_unavailable}"
+    return "neither field set" if budget.min_available is None else f"minAvailable: {budget.min_available}"

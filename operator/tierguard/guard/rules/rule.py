@@ -1,13 +1,38 @@
-"""What a tier rule is: a class with an id, the block of a policy that switches it on, and a check that yields violations."""
+"""What a tier rule is."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, Protocol
 
 from tierguard.api.model import ApiModel
+from tierguard.api.rules import RuleId
+from tierguard.api.scope import ChangeKind
 from tierguard.guard.classify import Classified
 from tierguard.guard.finding import Effect
 from tierguard.guard.state import State
+from tierguard.guard.workload import WORKLOAD_KINDS
+
+SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+"""Kinds whose pods are meant to stay."""
+AUTHORED = SERVING | {"CronJob"}
+"""Kinds that people write, and whose pods come and go."""
+EVERY_KIND = frozenset(WORKLOAD_KINDS)
+"""All kinds that have pods, and pods themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a rule judges: a workload as a change leaves it, or as it is stored, and what is around it.
+
+    `before` and `kinds` tell of the change that is judged; None and empty where what is stored is judged.
+    """
+
+    subject: Classified
+    state: State
+    now: datetime
+    before: Classified | None = None
+    kinds: tuple[ChangeKind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +41,10 @@ class Violation:
 
     `reason` is constant, `detail` has the effective values, `remedy` says what to do. `effect` is the most that it may do
     to a change, whatever the policy says. `rests_on_absence` marks what would vanish if something not yet seen existed.
+
+    `about` names the part that is meant (a container, a topology key), so that of several policies that find the same, only
+    the strictest speaks; `gap` says how far off the value is, more being worse: what comes nearer to the rule only warns.
+    `inherited` says whether it only warns where it was so before the change; evidence is asked for at every rollout.
     """
 
     reason: str
@@ -23,18 +52,21 @@ class Violation:
     remedy: str
     effect: Effect = Effect.DENY
     rests_on_absence: bool = False
+    about: str = ""
+    gap: float = 0.0
+    inherited: bool = True
 
 
 class Rule(Protocol):
     """A tier rule. Its docstring says what it wants and why; `tests/cases/<id>/` has its examples that pass and fail."""
 
-    id: ClassVar[str]
-    """As findings, cases and documents name it."""
+    id: ClassVar[RuleId]
+    """As findings, exemptions, cases and documents name it."""
     block: ClassVar[str]
-    """The attribute of `tierguard.api.policy.Rules` that switches it on and holds its settings."""
+    """The attribute of `tierguard.api.rules.Rules` that switches it on and holds its settings."""
     kinds: ClassVar[frozenset[str]]
     """The kinds of workload that it can judge."""
 
-    def check(self, subject: Classified, settings: ApiModel, state: State) -> Iterator[Violation]:
-        """Yield what is wrong with `subject` under `settings`, in a stable order."""
+    def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
+        """Yield what is wrong with the situation's subject under `settings`, in a stable order."""
         ...

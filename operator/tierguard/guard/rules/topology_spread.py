@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.policy import TopologySpreadRule, Unsatisfiable
+from tierguard.api.rules import RuleId, TopologySpreadRule, Unsatisfiable
 from tierguard.guard import objects
 from tierguard.guard.classify import Classified
-from tierguard.guard.rules.rule import Violation
-from tierguard.guard.state import State
+from tierguard.guard.rules.rule import Situation, Violation
 from tierguard.labels import LabelSelector
 
 _FIELD = "spec.template.spec.topologySpreadConstraints"
@@ -22,17 +21,17 @@ class TopologySpread:
     `ScheduleAnyway` is a wish. `matchLabelKeys` narrows the selector by the pod's own values, so it never excludes it.
     """
 
-    id: ClassVar[str] = "topology-spread"
+    id: ClassVar[RuleId] = RuleId.TOPOLOGY_SPREAD
     block: ClassVar[str] = "topology_spread"
     kinds: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet"})
 
-    def check(self, subject: Classified, settings: ApiModel, state: State) -> Iterator[Violation]:  # noqa: ARG002 - Rule
+    def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield one violation a topology key at most, in the order of the policy's keys."""
         assert isinstance(settings, TopologySpreadRule)  # noqa: S101 - the registry pairs block and rule
-        constraints = objects.sequence(subject.workload.pod_spec, "topologySpreadConstraints")
+        constraints = objects.sequence(situation.subject.workload.pod_spec, "topologySpreadConstraints")
         for key in settings.topology_keys:
             written = [c for c in constraints if isinstance(c, Mapping) and c.get("topologyKey") == key]
-            problems = [_problem(constraint, key, settings, subject) for constraint in written]
+            problems = [_problem(constraint, key, settings, situation.subject) for constraint in written]
             if not written:
                 detail = f"no constraint spreads the pods over {key}"
                 yield Violation("NoConstraint", detail, _remedy(settings))

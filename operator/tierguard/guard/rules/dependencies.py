@@ -1,0 +1,121 @@
+"""Rule `dependencies`: what moves money waits for nothing that may be down."""
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from tierguard.api.model import ApiModel
+from tierguard.api.rules import DependenciesRule, RuleId
+from tierguard.guard import objects
+from tierguard.guard.classify import classify
+from tierguard.guard.finding import Effect
+from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
+from tierguard.guard.state import State
+from tierguard.guard.workload import Workload
+
+DEPENDS_ON = "tierguard.io/depends-on"
+MOST_ENTRIES = 50
+_ENTRY = re.compile(
+    r"(?:(?:(?P<kind>[A-Z][A-Za-z]{0,62})/)?(?P<namespace>[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)/)?"
+    r"(?P<name>[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)"
+)
+_FIELD = f"the annotation {DEPENDS_ON}"
+
+
+class Dependencies:
+    """Whatever the annotation `tierguard.io/depends-on` names is of a tier that the policy allows.
+
+    Why: a payment that waits for the report database is as reliable as the report database; tiers 0 and 1 never depend on
+    tiers 3 and 4. The annotation, on the workload or its pod template, names what the workload needs to decide, separated by
+    commas: `name`, `namespace/name` or `Kind/namespace/name` of a workload, or of a Service, which stands for the workloads
+    behind it, the least important of them counting.
+    """
+
+    id: ClassVar[RuleId] = RuleId.DEPENDENCIES
+    block: ClassVar[str] = "dependencies"
+    kinds: ClassVar[frozenset[str]] = AUTHORED
+
+    def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
+        """Yield at most one violation an entry, in the order of the entries."""
+        assert isinstance(settings, DependenciesRule)  # noqa: S101 - the registry pairs block and rule
+        workload = situation.subject.workload
+        entries = list(_entries(workload))
+        if len(entries) > MOST_ENTRIES:
+            yield Violation(
+                "UnreadableDependency",
+                f"{_FIELD} names {len(entries)} workloads, {MOST_ENTRIES} allowed",
+                "name what the workload needs to decide, and nothing else",
+                about="annotation",
+                gap=len(entries) - MOST_ENTRIES,
+            )
+            return
+        for entry in entries:
+            yield from _judge(entry, workload, situation.state, settings)
+
+
+def _entries(workload: Workload) -> Iterator[str]:
+    seen = set()
+    for annotations in (objects.annotations(workload.raw), objects.annotations(workload.template)):
+        written = annotations.get(DEPENDS_ON)
+        for entry in str(written or "").split(","):
+            if entry.strip() and entry.strip() not in seen:
+                seen.add(entry.strip())
+                yield entry.strip()
+
+
+def _judge(entry: str, workload: Workload, state: State, settings: DependenciesRule) -> Iterator[Violation]:
+    shown = objects.printable(entry, 80)
+    match = _ENTRY.fullmatch(entry)
+    if match is None:
+        yield Violation(
+            "UnreadableDependency",
+            f"{_FIELD} has {shown}, which is no name",
+            "write name, namespace/name or Kind/namespace/name, separated by commas",
+            about=shown,
+        )
+        return
+    namespace = match["namespace"] or workload.namespace
+    meant = _meant(match["kind"], namespace, match["name"], state)
+    if any((m.kind, m.namespace, m.name) == (workload.kind, workload.namespace, workload.name) for m in meant):
+        return
+    if not meant:
+        yield Violation(
+            "UnknownDependency",
+            f"it depends on {shown}, which is not there",
+            f"correct {_FIELD}",
+            Effect.WARN,
+            rests_on_absence=True,
+            about=shown,
+        )
+        return
+    labels = state.namespaces.get(namespace, {})
+    tiers = [classify(m, namespace, labels, state).tier for m in meant]
+    known = [tier for tier in tiers if tier is not None]
+    if len(known) < len(tiers):
+        yield Violation(
+            "UnclassifiedDependency",
+            f"it depends on {shown}, which nothing gives a tier",
+            "label it with tierguard.io/tier",
+            Effect.WARN,
+            about=shown,
+        )
+    elif (highest := max(known)) > settings.lowest_tier:
+        yield Violation(
+            "LowerTier",
+            f"it depends on {shown}, which is tier {highest}, {settings.lowest_tier} allowed",
+            "do without it (a cache, a default, a queue), or raise the tier of what it depends on",
+            about=shown,
+            gap=highest - settings.lowest_tier,
+        )
+
+
+def _meant(kind: str | None, namespace: str, name: str, state: State) -> list[Workload]:
+    """The workloads of that name, or those behind the Service of that name."""
+    there = list(state.in_namespace(namespace))
+    found = [workload for workload in there if workload.name == name and kind in (None, workload.kind)]
+    if found or kind not in (None, "Service"):
+        return found
+    selector = state.services_in.get(namespace, {}).get(name)
+    if selector is None:
+        return []
+    return [workload for workload in there if selector.items() <= workload.template_labels.items()]

@@ -1,0 +1,86 @@
+"""Rule `images`: what runs is what was tested, and comes from where it may."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from tierguard.api.model import ApiModel
+from tierguard.api.rules import ImagesRule, Pinning, RuleId
+from tierguard.guard import objects
+from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
+
+_PARTS = ("containers", "initContainers", "ephemeralContainers")
+_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+_DEFAULT_REGISTRY = "docker.io"
+
+
+class Images:
+    """Every image is named by digest, or at least by a tag that says which one, and comes from an allowed registry.
+
+    Why: a tag is whatever the registry says today. A node that restarts in the middle of the night pulls what `latest`, or a
+    tag that was pushed again, has become: code that nobody approved, on one pod of three. Names are compared as the
+    container runtime resolves them: `nginx` is docker.io/library/nginx, and the part before the first slash is a registry
+    only if it has a dot or a colon or is localhost (distribution/reference, ParseNormalizedNamed). An allowed registry or
+    repository ends at a slash, so registry.example.com does not allow registry.example.com.evil.org.
+    """
+
+    id: ClassVar[RuleId] = RuleId.IMAGES
+    block: ClassVar[str] = "images"
+    kinds: ClassVar[frozenset[str]] = EVERY_KIND
+
+    def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
+        """Yield at most one violation a container and reason, containers first."""
+        assert isinstance(settings, ImagesRule)  # noqa: S101 - the registry pairs block and rule
+        for part in _PARTS:
+            for container in objects.sequence(situation.subject.workload.pod_spec, part):
+                if isinstance(container, Mapping):
+                    name = objects.printable(str(container.get("name") or ""), 63)
+                    yield from _image(name, str(container.get("image") or ""), settings)
+
+
+def _image(container: str, image: str, settings: ImagesRule) -> Iterator[Violation]:
+    shown = objects.printable(image, 80) or "no image"
+    pinned = bool(_DIGEST.search(image))
+    if settings.pinning is Pinning.DIGEST and not pinned:
+        yield Violation(
+            "NotPinned",
+            f"container {container} runs {shown}, which is no digest: it may become another image",
+            "name the image by digest, as …@sha256:…",
+            about=f"{container}/pinning",
+        )
+    elif not pinned and (tag := _tag(image)) in ("", "latest"):
+        yield Violation(
+            "NoTag",
+            f"container {container} runs {shown}, {'the tag latest' if tag else 'no tag, so latest'}",
+            "name the image by a tag of its own, or by digest",
+            about=f"{container}/pinning",
+        )
+    if settings.registries and not any(_allows(entry, normalized(image)) for entry in settings.registries):
+        allowed = ", ".join(settings.registries[:2]) + (" …" if len(settings.registries) > 2 else "")  # noqa: PLR2004
+        yield Violation(
+            "ForeignRegistry",
+            f"container {container} runs {shown}, from a registry that is not allowed",
+            f"use an image from {objects.printable(allowed, 120)}",
+            about=f"{container}/registry",
+        )
+
+
+def _tag(image: str) -> str:
+    """The tag of `image`; empty without one. A colon before the last slash is a port's."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+
+
+def normalized(image: str) -> str:
+    """`image` with its registry, and `library/` for an official one, as the container runtime resolves it."""
+    first, slash, _ = image.partition("/")
+    if not slash:
+        return f"{_DEFAULT_REGISTRY}/library/{image}"
+    if "." in first or ":" in first or first == "localhost" or first != first.lower():
+        return image.replace("index.docker.io/", f"{_DEFAULT_REGISTRY}/", 1) if first == "index.docker.io" else image
+    return f"{_DEFAULT_REGISTRY}/{image}"
+
+
+def _allows(entry: str, image: str) -> bool:
+    place = entry.rstrip("/")
+    rest = image.removeprefix(place)
+    return rest != image and rest[:1] in ("/", ":", "@")

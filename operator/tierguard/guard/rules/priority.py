@@ -1,0 +1,36 @@
+"""Rule `priority`: the pods have a priority that keeps them on a node that is full."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from tierguard.api.model import ApiModel
+from tierguard.api.rules import PriorityRule, RuleId
+from tierguard.guard import objects
+from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
+
+
+class Priority:
+    """`priorityClassName` is one of those that the policy names.
+
+    Why: when a node runs out of room, the kubelet evicts and the scheduler preempts what matters least by its priority.
+    Without a class every pod is worth the same, and a burst of report jobs pushes `payment-core` off the node.
+    """
+
+    id: ClassVar[RuleId] = RuleId.PRIORITY
+    block: ClassVar[str] = "priority"
+    kinds: ClassVar[frozenset[str]] = AUTHORED
+
+    def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
+        """Yield at most one violation."""
+        assert isinstance(settings, PriorityRule)  # noqa: S101 - the registry pairs block and rule
+        found = objects.value(situation.subject.workload.pod_spec, "priorityClassName")
+        if found in settings.class_names:
+            return
+        allowed = " or ".join(settings.class_names[:3]) + (" …" if len(settings.class_names) > 3 else "")  # noqa: PLR2004
+        written = objects.printable(str(found), 63) if found else ""
+        yield Violation(
+            "WrongPriorityClass",
+            f"the pods have priority class {written}" if written else "the pods have no priority class",
+            f"set spec.template.spec.priorityClassName: {objects.printable(allowed, 120)}",
+            about="priorityClassName",
+        )

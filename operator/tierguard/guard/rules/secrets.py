@@ -1,0 +1,101 @@
+"""Rule `secrets`: no secret reaches a container through its environment."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from tierguard.api.model import ApiModel
+from tierguard.api.rules import EnvironmentSecrets, RuleId, SecretsRule
+from tierguard.guard import objects
+from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
+
+_PARTS = ("containers", "initContainers", "ephemeralContainers")
+_NAMES = re.compile(
+    r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)(?:_|$)",
+    re.IGNORECASE,
+)
+_NO_SECRET = re.compile(
+    r"_(?:FILE|PATH|DIR|NAME|URL|URI|ENDPOINT|HOST|TTL|SECONDS|EXPIRY|LIFETIME|ISSUER|TYPE|ENABLED|ID)$", re.IGNORECASE
+)
+_PLAIN = re.compile(r"(?:true|false|[0-9]+|)", re.IGNORECASE)
+_USERINFO = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
+_EXPANDED = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_]*\)")
+
+
+class Secrets:
+    """No environment variable has a secret: neither by reference to a Secret, nor written out.
+
+    Why: the environment is inherited by every child process, printed by crash handlers and debug pages, kept in core dumps
+    and shown by `kubectl describe` where it is written out; and it stays as it was while the pod lives, so that a password
+    that was changed is wrong until somebody restarts. A mounted file is renewed, and read by whom it is for. Written out is
+    what a variable's name says is a password, token or key, an address with a password in it, and a private key.
+    """
+
+    id: ClassVar[RuleId] = RuleId.SECRETS
+    block: ClassVar[str] = "secrets"
+    kinds: ClassVar[frozenset[str]] = EVERY_KIND
+
+    def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
+        """Yield at most one violation a container and reason. Values are never told."""
+        assert isinstance(settings, SecretsRule)  # noqa: S101 - the registry pairs block and rule
+        if settings.environment is not EnvironmentSecrets.FORBIDDEN:
+            return
+        for part in _PARTS:
+            for container in objects.sequence(situation.subject.workload.pod_spec, part):
+                if isinstance(container, Mapping):
+                    yield from _container(container)
+
+
+def _container(container: Mapping[str, Any]) -> Iterator[Violation]:
+    name = objects.printable(str(container.get("name") or ""), 63)
+    referred = [*_referred(container)]
+    if referred:
+        yield Violation(
+            "SecretInEnvironment",
+            f"container {name} has secrets in its environment: {_named(referred)}",
+            "mount the Secret as a volume, and have the process read the file",
+            about=f"{name}/reference",
+            gap=len(referred),
+        )
+    written = [*_written_out(container)]
+    if written:
+        yield Violation(
+            "SecretWrittenOut",
+            f"container {name} has secrets written out in its environment: {_named(written)}",
+            "put the value into a Secret, renew it, and mount the Secret as a volume",
+            about=f"{name}/written",
+            gap=len(written),
+        )
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""  # noqa: PLR2004 - what fits into a warning
+    return ", ".join(names[:2]) + more
+
+
+def _referred(container: Mapping[str, Any]) -> Iterator[str]:
+    for variable in objects.sequence(container, "env"):
+        if objects.mapping(variable, "valueFrom", "secretKeyRef"):
+            yield _variable(variable)
+    for source in objects.sequence(container, "envFrom"):
+        if secret := objects.mapping(source, "secretRef"):
+            yield f"all of Secret {objects.printable(str(secret.get('name') or ''), 63)}"
+
+
+def _written_out(container: Mapping[str, Any]) -> Iterator[str]:
+    for variable in objects.sequence(container, "env"):
+        value, name = objects.value(variable, "value"), str(objects.value(variable, "name") or "")
+        # $(VARIABLE) is another variable's value, which is looked at there.
+        if isinstance(value, str) and _is_secret(name, _EXPANDED.sub("", value)):
+            yield _variable(variable)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if _USERINFO.search(value) or _PRIVATE_KEY.search(value):
+        return True
+    return bool(_NAMES.search(name)) and not _NO_SECRET.search(name) and not _PLAIN.fullmatch(value)
+
+
+def _variable(variable: Any) -> str:
+    return objects.printable(str(objects.value(variable, "name") or ""), 63)
