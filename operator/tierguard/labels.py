@@ -55,10 +55,12 @@ class LabelSelector:
             if labels.get(key) != value:
                 return False
         for key, values in self.one_of:
-            if labels.get(key) not in values:
+            value = labels.get(key)
+            if not isinstance(value, str) or value not in values:
                 return False
         for key, values in self.none_of:
-            if labels.get(key) in values:
+            value = labels.get(key)
+            if isinstance(value, str) and value in values:
                 return False
         return all(key in labels for key in self.present) and not any(key in labels for key in self.absent)
 

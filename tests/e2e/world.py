@@ -5,8 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
+import kubernetes.client
+import kubernetes.config
 import yaml
 
 from tests.cluster.controlplane import ControlPlane
@@ -138,11 +142,54 @@ class EmbeddedWorld(WorldBase):
     def __init__(self, cluster: ControlPlane, tierguard: Tierguard) -> None:
         self.cluster = cluster
         self.tierguard = tierguard
+        self._clients: dict[str | None, Any] = {}
 
     def kubectl(self, *arguments: str, user: str | None = None, stdin: str | None = None) -> Answer:
         kubeconfig = None if user is None else self.cluster.user(user)
         done = self.cluster.kubectl(*arguments, kubeconfig=kubeconfig, input=stdin, check=False, seconds=120)
         return Answer(done.returncode, done.stdout + done.stderr)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Document | None = None,
+        user: str | None = None,
+        instead: str | None = None,
+        **query: str,
+    ) -> tuple[int, Any]:
+        """Call the API server without a kubectl: status and decoded answer.
+
+        As `user`, or as the administrator, who may call himself `instead`.
+        """
+        api = self._clients.get(user)
+        if api is None:
+            configuration = kubernetes.client.Configuration()
+            kubeconfig = self.cluster.kubeconfig if user is None else self.cluster.user(user)
+            kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+            api = self._clients[user] = kubernetes.client.ApiClient(configuration)
+        impersonated = {"Impersonate-User": instead, "Impersonate-Group": "system:masters"} if instead else {}
+        answer = api.rest_client.pool_manager.request(
+            method,
+            f"{api.configuration.host}{path}?{urlencode(query)}",
+            body=None if body is None else json.dumps(body),
+            headers={"Content-Type": "application/json", "Accept": "application/json", **impersonated},
+        )
+        return answer.status, json.loads(answer.data)
+
+    def create_namespace(self, name: str) -> None:
+        made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        assert self.call("POST", "/api/v1/namespaces", made)[0] == HTTPStatus.CREATED
+        group = "rbac.authorization.k8s.io"
+        binding = {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "dana"},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "admin"},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": DANA}],
+        }
+        status, said = self.call("POST", f"/apis/{group}/v1/namespaces/{name}/rolebindings", binding)
+        assert status == HTTPStatus.CREATED, said
 
     def generations(self) -> Iterator[Mapping[tuple[str, str], int]]:
         for name in WEBHOOKS:

@@ -1,6 +1,6 @@
 """`tierguard`: the arguments, and which part they start.
 
-Exit codes: 0 nothing denied, 1 something denied, 2 could not decide, bad arguments or bad input.
+Exit codes: 0 nothing denied (or: nothing would be lost), 1 something denied, 2 could not decide, bad arguments or bad input.
 """
 
 import argparse
@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tierguard import __version__
-from tierguard.cli.arguments import address, instant
+from tierguard.cli.arguments import address, cluster, common, identities, instant
 from tierguard.cli.errors import InputError
-from tierguard.guard.state import AUTOSCALERS, CONTROLLERS, ROTATORS, Identities
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tierguard {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     _check(commands)
+    _simulate(commands)
     _operator(commands)
     _webhook(commands)
     return parser
@@ -61,6 +61,17 @@ def _check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="policies, freezes and windows to decide by",
     )
     check.add_argument(
+        "--before",
+        nargs="+",
+        action="extend",
+        default=None,
+        metavar="PATH",
+        help="what is there now, such as the manifests of the main branch: decide about updates of it",
+    )
+    check.add_argument(
+        "--prune", action="store_true", help="with --before: what is no longer among the files is deleted"
+    )
+    check.add_argument(
         "--at",
         type=instant,
         default=None,
@@ -74,72 +85,66 @@ def _check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def _run_check(options: argparse.Namespace) -> int:
     from tierguard.cli.check import check  # noqa: PLC0415 - the cluster's parts start without rich, this without them
 
+    if options.prune and options.before is None:
+        message = "--prune deletes what only --before has: give --before PATH, too"
+        raise InputError(message)
     now = options.at or datetime.now(UTC)
-    return check(options.paths, options.policies, now, options.output)
+    return check(options.paths, options.policies, now, options.output, options.before, prune=options.prune)
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--namespace", required=True, help="tierguard's own namespace")
-    parser.add_argument(
-        "--kubeconfig", type=Path, default=None, help="default: the pod's service account, or as kubectl does"
+def _simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    simulate = commands.add_parser(
+        "simulate",
+        help="what policies, drains or the loss of a zone would do to a cluster",
+        description="Read a cluster, change nothing in it, and say what would happen. Exit code: 0 nothing would be refused,"
+        " blocked or lost, 1 something would, 2 bad input or no cluster.",
     )
-    parser.add_argument(
-        "--health-listen",
-        type=address,
-        default=("0.0.0.0", 8080),  # noqa: S104 - probes come from the node
-        metavar="ADDRESS:PORT",
-        help="where /livez, /readyz and /metrics are served over HTTP (default 0.0.0.0:8080)",
+    what = simulate.add_subparsers(required=True, metavar="what")
+    policy = what.add_parser("policy", help="which workloads that are there policies would refuse")
+    policy.add_argument("paths", nargs="+", metavar="PATH", help="files or directories with the policies")
+    policy.add_argument("--all", action="store_true", help="also show workloads without findings")
+    drain = what.add_parser("drain", help="whether a drain of nodes passes, waits, or is blocked by budgets")
+    drain.add_argument("nodes", nargs="+", metavar="NODE", help="the nodes that are drained, all at once")
+    drain.add_argument("--one-by-one", action="store_true", help="each node by itself, with all others there")
+    zone = what.add_parser("zone-loss", help="what is left when all nodes of a zone are gone at once")
+    zone.add_argument("zone", metavar="ZONE", help="the zone: a value of the nodes' label")
+    zone.add_argument(
+        "--topology-key", default="topology.kubernetes.io/zone", metavar="LABEL", help="default: %(default)s"
     )
-    parser.add_argument(
-        "--autoscaler",
-        action="append",
-        default=[],
-        metavar="USER",
-        help="a user whose scaling passes through every freeze",
-    )
-    parser.add_argument(
-        "--controller",
-        action="append",
-        default=[],
-        metavar="USER",
-        help="a user who is a controller of Kubernetes' own kind",
-    )
-    parser.add_argument(
-        "--gitops",
-        action="append",
-        default=[],
-        metavar="USER",
-        help="a user who applies what was reviewed in Git, and so may write other people's names into lifts and exceptions",
-    )
-    parser.add_argument(
-        "--rotator",
-        action="append",
-        default=[],
-        metavar="USER",
-        help="a user who renews certificates and secrets",
-    )
-    parser.add_argument(
-        "--immutable-tags",
-        action="append",
-        default=[],
-        metavar="PREFIX",
-        help="a prefix of images whose tags the registry never moves",
-    )
-    parser.add_argument("--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")
+    for parser in (drain, zone):
+        parser.add_argument("--all-tiers", action="store_true", help="also tiers 2 to 4; default: tiers 0 and 1")
+    for parser, run in ((policy, _run_policy), (drain, _run_drain), (zone, _run_zone_loss)):
+        cluster(parser)
+        parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+        parser.set_defaults(run=run)
 
 
-def _identities(options: argparse.Namespace, *controllers: str) -> Identities:
-    return Identities(
-        controllers=CONTROLLERS.union(options.controller, controllers),
-        autoscalers=AUTOSCALERS.union(options.autoscaler),
-        gitops=frozenset(options.gitops),
-        rotators=ROTATORS.union(options.rotator),
+def _run_policy(options: argparse.Namespace) -> int:
+    from tierguard.cli.simulate import Source, simulate_policy  # noqa: PLC0415 - as above
+
+    source = Source(options.kubeconfig, options.context)
+    return simulate_policy(source, options.paths, datetime.now(UTC), options.output, everything=options.all)
+
+
+def _run_drain(options: argparse.Namespace) -> int:
+    from tierguard.cli.simulate import Source, simulate_drain  # noqa: PLC0415 - as above
+
+    source = Source(options.kubeconfig, options.context)
+    return simulate_drain(
+        source, options.nodes, options.output, one_by_one=options.one_by_one, all_tiers=options.all_tiers
     )
+
+
+def _run_zone_loss(options: argparse.Namespace) -> int:
+    from tierguard.cli.simulate import Source, simulate_zone_loss  # noqa: PLC0415 - as above
+
+    source = Source(options.kubeconfig, options.context)
+    return simulate_zone_loss(source, options.zone, options.topology_key, options.output, all_tiers=options.all_tiers)
 
 
 def _operator(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     operator = commands.add_parser("operator", help="run the operator (in the cluster)")
-    _common(operator)
+    common(operator)
     operator.add_argument("--webhook-service", default="tierguard-webhook", help="the webhook's Service")
     operator.add_argument("--webhook-port", type=int, default=443, help="the Service's port")
     operator.add_argument(
@@ -170,7 +175,7 @@ def _run_operator(options: argparse.Namespace) -> int:
             health_address=options.health_listen[0],
             health_port=options.health_listen[1],
             kubeconfig=options.kubeconfig,
-            identities=_identities(options),
+            identities=identities(options),
             immutable_tags=tuple(options.immutable_tags),
             log_level=options.log_level,
         )
@@ -180,7 +185,7 @@ def _run_operator(options: argparse.Namespace) -> int:
 
 def _webhook(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     webhook = commands.add_parser("webhook", help="run the validating webhook (in the cluster)")
-    _common(webhook)
+    common(webhook)
     webhook.add_argument(
         "--listen",
         type=address,
@@ -211,7 +216,7 @@ def _run_webhook(options: argparse.Namespace) -> int:
                 certificates=options.certificates,
                 namespace=options.namespace,
                 kubeconfig=options.kubeconfig,
-                identities=_identities(options, *([options.operator] if options.operator else [])),
+                identities=identities(options, *([options.operator] if options.operator else [])),
                 immutable_tags=tuple(options.immutable_tags),
                 log_level=options.log_level,
             )

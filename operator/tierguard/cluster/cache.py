@@ -17,7 +17,7 @@ from tierguard.cluster.reflector import Collection, Reflector
 from tierguard.disruption import Budget
 from tierguard.guard import objects
 from tierguard.guard.deletion import announced
-from tierguard.guard.facts import selected_pods
+from tierguard.guard.facts import Autoscaler, selected_pods
 from tierguard.guard.holds import Hold, Policy, compile_freeze, compile_policy, compile_window
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.rules.disruption_budget import MADE_BY_OPERATOR
@@ -114,6 +114,8 @@ class ClusterCache:
         """Take `raw`, fresh from the API server, for all objects of `kind` in `namespace`."""
         if kind == "PodDisruptionBudget":
             self.state.budgets_in[namespace] = tuple(Budget.of(obj) for obj in raw)
+        elif kind == "HorizontalPodAutoscaler":
+            self.state.autoscalers_in[namespace] = {f"{kind}/{objects.name(obj)}": Autoscaler.of(obj) for obj in raw}
         elif kind == "NetworkPolicy":
             self.state.network_policies_in[namespace] = {objects.name(obj): selected_pods(obj) for obj in raw}
 

@@ -49,17 +49,23 @@ def wanted_budgets(surveyed: Iterable[Surveyed], state: State, now: datetime) ->
         candidate = _candidate(subject, state, now)
         if candidate is not None:
             by_namespace.setdefault(candidate.workload.namespace, []).append(candidate)
-    for _, candidates in sorted(by_namespace.items()):
-        yield from map(_budget, _apart(candidates))
+    for namespace, candidates in sorted(by_namespace.items()):
+        yield from map(_budget, _apart(candidates, tuple(state.in_namespace(namespace))))
 
 
-def _apart(candidates: list[_Candidate]) -> list[_Candidate]:
-    """Those whose budgets share no pod. Where selectors overlap, the one that covers the most of the others is enough."""
+def _apart(candidates: list[_Candidate], everyone: tuple[Workload, ...]) -> list[_Candidate]:
+    """Those whose budgets share no pod, of any workload that is there: one that is scaled to zero comes back.
+
+    Where selectors overlap, the one that covers the most of the others is enough.
+    """
     reach = {id(one): sum(one.covers(other.workload) for other in candidates) for one in candidates}
     chosen: list[_Candidate] = []
+    taken: set[int] = set()
     for candidate in sorted(candidates, key=lambda c: (-reach[id(c)], c.workload.kind, c.workload.name)):
-        if not any(o.covers(candidate.workload) or candidate.covers(o.workload) for o in chosen):
+        covered = {index for index, workload in enumerate(everyone) if candidate.covers(workload)}
+        if not covered & taken:
             chosen.append(candidate)
+            taken |= covered
     return sorted(chosen, key=lambda c: (c.workload.kind, c.workload.name))
 
 

@@ -44,7 +44,7 @@ class Spread:
     domains: tuple[Domain, ...] = field(default=())
 
     def skew(self, least_domains: int = 1) -> int:
-        """How many more pods the fullest domain has than the emptiest; with fewer domains than that, than none (minMatchNum).
+        """How many more pods the fullest domain has than the emptiest; than none with fewer domains than that (minMatchNum).
 
         A domain where no pod is and none may go does not count: that it is empty is nobody's fault.
         """
@@ -65,12 +65,9 @@ class Spread:
 
 def pods_of(workload: Workload, state: State) -> tuple[PlacedPod, ...]:
     """The pods in the namespace of `workload` that its own selector selects."""
-    try:
-        selector = LabelSelector.compile(objects.value(workload.raw, "spec", "selector"))
-    except (ValueError, AttributeError):
-        return ()
+    selector = _selector(objects.value(workload.raw, "spec", "selector"))
     pods = tuple(state.pods_in.get(workload.namespace, {}).values())
-    return tuple(pod for pod in pods if selector.matches(pod.labels))
+    return tuple(pod for pod in pods if selector.matches(_spelt(pod.labels)))
 
 
 def spread(key: str, pod_spec: KubeObject, nodes: Iterable[Node], pods: Iterable[PlacedPod]) -> Spread:
@@ -78,7 +75,8 @@ def spread(key: str, pod_spec: KubeObject, nodes: Iterable[Node], pods: Iterable
 
     A node without any of the topology keys that bind the pod is none to the scheduler.
     """
-    keys = {key, *(str(c.get("topologyKey")) for c in constraints(pod_spec) if c.get("whenUnsatisfiable") == BINDING)}
+    binding = (c.get("topologyKey") for c in constraints(pod_spec) if c.get("whenUnsatisfiable") == BINDING)
+    keys = {key, *(named for named in binding if isinstance(named, str))}
     ready: dict[str, int] = {}
     for pod in pods:
         if pod.ready and pod.node:
@@ -111,21 +109,16 @@ def spreads(constraint: KubeObject, workload: Workload) -> bool:
     narrow it by the pod's own values, and keys that the pod has not are ignored (filterTopologySpreadConstraints): so
     no pod is ever excluded by them, but a label that is another one in each pod leaves each pod alone with itself.
     """
-    written = constraint.get("labelSelector")
-    try:
-        selector = LabelSelector.compile(written if isinstance(written, dict) else None)
-    except ValueError:
-        return False
-    kind = workload.kind
-    labels = {**workload.template_labels, **dict.fromkeys((*_OF_REVISION.get(kind, ()), *_OF_POD.get(kind, ())), _UNKNOWN)}
-    if not selector.matches(labels):
-        return False
-    keys = [key for key in objects.sequence(constraint, "matchLabelKeys") if isinstance(key, str) and key in labels]
-    return not any(key in _OF_POD.get(kind, ()) for key in keys) and not (selector.everything and not keys)
+    selector = _selector(constraint.get("labelSelector"))
+    of_pod = _OF_POD.get(workload.kind, ())
+    added = dict.fromkeys((*_OF_REVISION.get(workload.kind, ()), *of_pod), _UNKNOWN)
+    labels = {**_spelt(workload.template_labels), **added}
+    keys = {key for key in objects.sequence(constraint, "matchLabelKeys") if isinstance(key, str) and key in labels}
+    return selector.matches(labels) and keys.isdisjoint(of_pod) and (bool(keys) or not selector.everything)
 
 
 def attracts(node: Node, pod_spec: KubeObject) -> bool:
-    """Whether nodeSelector and the required node affinity of `pod_spec` let a pod go to `node` (RequiredNodeAffinity.Match)."""
+    """Whether nodeSelector and the required node affinity of `pod_spec` let a pod go to `node`, as RequiredNodeAffinity."""
     if any(node.labels.get(key) != value for key, value in objects.mapping(pod_spec, "nodeSelector").items()):
         return False
     terms = _required_terms(pod_spec)
@@ -158,6 +151,18 @@ def confined_to(pod_spec: KubeObject, key: str) -> str | None:
             return None
         values |= frozenset.intersection(*allowed)
     return values.pop() if len(values) == 1 else None
+
+
+def _selector(written: Any) -> LabelSelector:
+    """The selector that is `written`; one that is absent or cannot be read selects nothing."""
+    try:
+        return LabelSelector.compile(written if isinstance(written, dict) else None)
+    except ValueError:
+        return LabelSelector(nothing=True)
+
+
+def _spelt(labels: Mapping[str, Any]) -> dict[str, str]:
+    return {key: value for key, value in labels.items() if isinstance(value, str)}
 
 
 def _required_terms(pod_spec: KubeObject) -> list[Mapping[str, Any]] | None:
@@ -209,5 +214,5 @@ def _tolerates(toleration: KubeObject, taint: Taint) -> bool:
         return False
     operator = toleration.get("operator")
     if operator in (None, "", "Equal"):
-        return (toleration.get("value") or "") == taint.value
-    return operator == "Exists"
+        return str(toleration.get("value") or "") == taint.value
+    return bool(operator == "Exists")

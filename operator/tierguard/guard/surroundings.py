@@ -16,7 +16,7 @@ from tierguard.guard.soundness import judge
 from tierguard.guard.state import State
 from tierguard.guard.workload import Workload
 
-OF_AUTOSCALERS = frozenset({RuleId.REPLICAS.value, RuleId.DISRUPTION_BUDGET.value})
+OF_AUTOSCALERS = frozenset({RuleId.REPLICAS.value, RuleId.DISRUPTION_BUDGET.value, RuleId.ROLLOUT.value})
 OF_NETWORK_POLICIES = frozenset({RuleId.ISOLATION.value})
 
 

@@ -29,6 +29,7 @@ PER_SECOND = 20
 
 _RESTS_ON_ABSENCE = (
     (RuleId.DISRUPTION_BUDGET, "poddisruptionbudgets", "policy/v1", "PodDisruptionBudget"),
+    (RuleId.REPLICAS, "horizontalpodautoscalers", "autoscaling/v2", "HorizontalPodAutoscaler"),
     (RuleId.ISOLATION, "networkpolicies", "networking.k8s.io/v1", "NetworkPolicy"),
 )
 

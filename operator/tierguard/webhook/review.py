@@ -75,6 +75,7 @@ _KNOWN = frozenset(
     {(entry.group, entry.kind) for entry in WORKLOAD_KINDS.values()}
     | {(GROUP, kind.kind) for kind in KINDS}
     | {("policy", "PodDisruptionBudget"), ("autoscaling", "Scale"), ("autoscaling", "HorizontalPodAutoscaler")}
+    | {("networking.k8s.io", "NetworkPolicy")}
     | {("", kind) for kind in ("Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim")}
     | {("apiextensions.k8s.io", "CustomResourceDefinition")}
 )

@@ -15,6 +15,7 @@ from tierguard.guard.workload import Workload
 
 DEPENDS_ON = "tierguard.io/depends-on"
 MOST_ENTRIES = 50
+_SHOWN = 45
 _ENTRY = re.compile(
     r"(?:(?:(?P<kind>[A-Z][A-Za-z]{0,62})/)?(?P<namespace>[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)/)?"
     r"(?P<name>[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)"
@@ -64,48 +65,51 @@ def _entries(workload: Workload) -> Iterator[str]:
 
 
 def _judge(entry: str, workload: Workload, state: State, settings: DependenciesRule) -> Iterator[Violation]:
-    shown = objects.printable(entry, 80)
+    shown = objects.printable(entry, _SHOWN)
     match = _ENTRY.fullmatch(entry)
     if match is None:
         yield Violation(
             "UnreadableDependency",
-            f"{_FIELD} has {shown}, which is no name",
+            f"{DEPENDS_ON} has {shown}, which is no name",
             "write name, namespace/name or Kind/namespace/name, separated by commas",
-            about=shown,
+            about=entry,
         )
         return
     namespace = match["namespace"] or workload.namespace
+    if (namespace, match["name"]) == (workload.namespace, workload.name) and match["kind"] in (None, workload.kind):
+        return  # itself
     meant = _meant(match["kind"], namespace, match["name"], state)
-    if any((m.kind, m.namespace, m.name) == (workload.kind, workload.namespace, workload.name) for m in meant):
-        return
-    if not meant:
+    others = [m for m in meant if (m.kind, m.namespace, m.name) != (workload.kind, workload.namespace, workload.name)]
+    if meant and not others:
+        return  # a Service of its own
+    if not others:
         yield Violation(
             "UnknownDependency",
-            f"it depends on {shown}, which is not there",
+            f"depends on {shown}, which is not there",
             f"correct {_FIELD}",
             Effect.WARN,
             rests_on_absence=True,
-            about=shown,
+            about=entry,
         )
         return
     labels = state.namespaces.get(namespace, {})
-    tiers = [classify(m, namespace, labels, state).tier for m in meant]
+    tiers = [classify(m, namespace, labels, state, 0).tier for m in others]
     known = [tier for tier in tiers if tier is not None]
-    if len(known) < len(tiers):
-        yield Violation(
-            "UnclassifiedDependency",
-            f"it depends on {shown}, which nothing gives a tier",
-            "label it with tierguard.io/tier",
-            Effect.WARN,
-            about=shown,
-        )
-    elif (highest := max(known)) > settings.lowest_tier:
+    if (highest := max(known, default=0)) > settings.lowest_tier:
         yield Violation(
             "LowerTier",
-            f"it depends on {shown}, which is tier {highest}, {settings.lowest_tier} allowed",
+            f"depends on {shown}, which is tier {highest}; lowest allowed is {settings.lowest_tier}",
             "do without it (a cache, a default, a queue), or raise the tier of what it depends on",
-            about=shown,
+            about=entry,
             gap=highest - settings.lowest_tier,
+        )
+    elif len(known) < len(tiers):
+        yield Violation(
+            "UnclassifiedDependency",
+            f"depends on {shown}, which nothing gives a tier",
+            "label it with tierguard.io/tier",
+            Effect.WARN,
+            about=entry,
         )
 
 

@@ -9,8 +9,9 @@ from tierguard.api.rules import ImagesRule, Pinning, RuleId
 from tierguard.guard import objects
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
+_SHOWN = 45
 _PARTS = ("containers", "initContainers", "ephemeralContainers")
-_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
 _DEFAULT_REGISTRY = "docker.io"
 
 
@@ -39,19 +40,19 @@ class Images:
 
 
 def _image(container: str, image: str, settings: ImagesRule) -> Iterator[Violation]:
-    shown = objects.printable(image, 80) or "no image"
+    shown = objects.printable(image, _SHOWN) or "no image"
     pinned = bool(_DIGEST.search(image))
     if settings.pinning is Pinning.DIGEST and not pinned:
         yield Violation(
             "NotPinned",
-            f"container {container} runs {shown}, which is no digest: it may become another image",
+            f"not named by digest: {shown}, in container {container}",
             "name the image by digest, as …@sha256:…",
             about=f"{container}/pinning",
         )
     elif not pinned and (tag := _tag(image)) in ("", "latest"):
         yield Violation(
             "NoTag",
-            f"container {container} runs {shown}, {'the tag latest' if tag else 'no tag, so latest'}",
+            f"{'tag latest' if tag else 'no tag, so latest'}: {shown}, in container {container}",
             "name the image by a tag of its own, or by digest",
             about=f"{container}/pinning",
         )
@@ -59,7 +60,7 @@ def _image(container: str, image: str, settings: ImagesRule) -> Iterator[Violati
         allowed = ", ".join(settings.registries[:2]) + (" …" if len(settings.registries) > 2 else "")  # noqa: PLR2004
         yield Violation(
             "ForeignRegistry",
-            f"container {container} runs {shown}, from a registry that is not allowed",
+            f"registry not allowed: {shown}, in container {container}",
             f"use an image from {objects.printable(allowed, 120)}",
             about=f"{container}/registry",
         )
@@ -72,15 +73,19 @@ def _tag(image: str) -> str:
 
 def normalized(image: str) -> str:
     """`image` with its registry, and `library/` for an official one, as the container runtime resolves it."""
-    first, slash, _ = image.partition("/")
+    first, slash, rest = image.partition("/")
     if not slash:
         return f"{_DEFAULT_REGISTRY}/library/{image}"
+    if first in (_DEFAULT_REGISTRY, "index.docker.io"):
+        return f"{_DEFAULT_REGISTRY}/{rest}" if "/" in rest else f"{_DEFAULT_REGISTRY}/library/{rest}"
     if "." in first or ":" in first or first == "localhost" or first != first.lower():
-        return image.replace("index.docker.io/", f"{_DEFAULT_REGISTRY}/", 1) if first == "index.docker.io" else image
+        return image
     return f"{_DEFAULT_REGISTRY}/{image}"
 
 
 def _allows(entry: str, image: str) -> bool:
     place = entry.rstrip("/")
-    rest = image.removeprefix(place)
-    return rest != image and rest[:1] in ("/", ":", "@")
+    above, slash, last = image.rpartition("/")
+    # Without its tag or digest, but with a port: another port of an allowed host is another registry.
+    repository = f"{above}{slash}{last.partition('@')[0].partition(':')[0]}/"
+    return bool(place) and repository.startswith(f"{place}/")

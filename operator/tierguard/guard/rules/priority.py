@@ -31,6 +31,6 @@ class Priority:
         yield Violation(
             "WrongPriorityClass",
             f"the pods have priority class {written}" if written else "the pods have no priority class",
-            f"set spec.template.spec.priorityClassName: {objects.printable(allowed, 120)}",
+            f"set priorityClassName of the pod template: {objects.printable(allowed, 120)}",
             about="priorityClassName",
         )

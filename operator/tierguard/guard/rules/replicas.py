@@ -56,4 +56,3 @@ class Replicas:
 
 def _switched_off(autoscaler: Autoscaler, replicas: int | None) -> bool:
     return autoscaler.kind == "HorizontalPodAutoscaler" and replicas == 0 and autoscaler.minimum > 0
-

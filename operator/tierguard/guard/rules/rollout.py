@@ -93,6 +93,8 @@ def _deployment(recreate: bool, rolling: Mapping[str, Any], pods: int, most: int
             f"{field} {'absent, so 25%' if value is None else value}"
             for field, value in zip(("maxUnavailable", "maxSurge"), written, strict=True)
         )
+        if written == (None, None):
+            shown = "maxUnavailable and maxSurge absent, so 25%"
         if bounds.fell_back:
             shown += ": both 0, so 1"
         yield Violation(

@@ -9,6 +9,7 @@ from tierguard.api.rules import EnvironmentSecrets, RuleId, SecretsRule
 from tierguard.guard import objects
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
+_SHOWN = 32
 _PARTS = ("containers", "initContainers", "ephemeralContainers")
 _NAMES = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)(?:_|$)",
@@ -18,7 +19,9 @@ _NO_SECRET = re.compile(
     r"_(?:FILE|PATH|DIR|NAME|URL|URI|ENDPOINT|HOST|TTL|SECONDS|EXPIRY|LIFETIME|ISSUER|TYPE|ENABLED|ID)$", re.IGNORECASE
 )
 _PLAIN = re.compile(r"(?:true|false|[0-9]+|)", re.IGNORECASE)
-_USERINFO = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
+# It starts at the colon, not at the scheme: a long run of letters would be tried from each of them. A port before a query
+# is no password, but a password may have what should have been escaped.
+_USERINFO = re.compile(r"(?<=[A-Za-z0-9+.-])://[^/?#\s:@]*:(?![0-9]+[?#])[^/\s@]+@")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
 _EXPANDED = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_]*\)")
 
@@ -53,7 +56,7 @@ def _container(container: Mapping[str, Any]) -> Iterator[Violation]:
     if referred:
         yield Violation(
             "SecretInEnvironment",
-            f"container {name} has secrets in its environment: {_named(referred)}",
+            f"in the environment: {_named(referred)}, in container {name}",
             "mount the Secret as a volume, and have the process read the file",
             about=f"{name}/reference",
             gap=len(referred),
@@ -62,7 +65,7 @@ def _container(container: Mapping[str, Any]) -> Iterator[Violation]:
     if written:
         yield Violation(
             "SecretWrittenOut",
-            f"container {name} has secrets written out in its environment: {_named(written)}",
+            f"secret written out: {_named(written)}, in container {name}",
             "put the value into a Secret, renew it, and mount the Secret as a volume",
             about=f"{name}/written",
             gap=len(written),
@@ -70,8 +73,8 @@ def _container(container: Mapping[str, Any]) -> Iterator[Violation]:
 
 
 def _named(names: list[str]) -> str:
-    more = f" and {len(names) - 2} more" if len(names) > 2 else ""  # noqa: PLR2004 - what fits into a warning
-    return ", ".join(names[:2]) + more
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return objects.printable(names[0], _SHOWN) + more
 
 
 def _referred(container: Mapping[str, Any]) -> Iterator[str]:
