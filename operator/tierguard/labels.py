@@ -54,13 +54,14 @@ class LabelSelector:
         for key, value in self.equal:
             if labels.get(key) != value:
                 return False
+        found: object  # a file may have anything for a label
         for key, values in self.one_of:
-            value = labels.get(key)
-            if not isinstance(value, str) or value not in values:
+            found = labels.get(key)
+            if not isinstance(found, str) or found not in values:
                 return False
         for key, values in self.none_of:
-            value = labels.get(key)
-            if isinstance(value, str) and value in values:
+            found = labels.get(key)
+            if isinstance(found, str) and found in values:
                 return False
         return all(key in labels for key in self.present) and not any(key in labels for key in self.absent)
 
