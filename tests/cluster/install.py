@@ -60,7 +60,7 @@ class Tierguard:
         )
         for name in OPERATORS:
             self.start_operator(name)
-        self._mount_certificates()
+        self.mount_certificates()
         for name in WEBHOOKS:
             self.start_webhook(name)
         for name in (*OPERATORS, *WEBHOOKS):
@@ -140,7 +140,7 @@ class Tierguard:
             if argument.partition("=")[0] not in _REPLACED:
                 yield argument.replace("$(POD_NAMESPACE)", NAMESPACE)
 
-    def _mount_certificates(self) -> None:
+    def mount_certificates(self) -> None:
         """Write the Secret to files, as a kubelet does, once the operator has made it."""
         name = f"{RELEASE}-webhook-tls"
         secret: dict[str, str] = {}

@@ -1,5 +1,9 @@
 """Budgets that the operator keeps, and drains that respect them."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from tests.e2e import manifests
@@ -94,3 +98,57 @@ def test_a_drain_waits_for_the_budget(world: EmbeddedWorld, namespace: str) -> N
         assert answer.passed, answer.out
         world.rolled_out(namespace, "payment-core")
     assert node not in world.ok("get", "pods", *place, "-o", "jsonpath={.items[*].spec.nodeName}").split()
+
+
+@contextmanager
+def fewest_ready(world: EmbeddedWorld, namespace: str) -> Iterator[dict[str, int]]:
+    """The fewest ready pods of each workload that were seen during a block, by name."""
+    fewest: dict[str, int] = {}
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            for kind in ("deployments", "statefulsets"):
+                found = world.call("GET", f"/apis/apps/v1/namespaces/{namespace}/{kind}")[1]
+                for item in found.get("items", ()):
+                    name, ready = item["metadata"]["name"], item["status"].get("readyReplicas", 0)
+                    fewest[name] = min(fewest.get(name, ready), ready)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield fewest
+    finally:
+        over.set()
+        watcher.join()
+
+
+@pytest.mark.embedded
+def test_every_node_in_turn_is_drained_and_no_guarded_workload_falls_under_its_budget(
+    world: EmbeddedWorld, namespace: str
+) -> None:
+    core, own = manifests.deployment(namespace, replicas=7), manifests.deployment(namespace, "own", replicas=4)
+    ledger = manifests.stateful_set(namespace)
+    answer = world.apply(core, own, ledger, manifests.budget(namespace, app="own"), user=DANA)
+    assert answer.passed, answer.out
+    for name in ("deployment/payment-core", "deployment/own", "statefulset/ledger-db"):
+        world.ok("rollout", "status", name, "-n", namespace, "--timeout=60s")
+    policy = manifests.policy(f"keep-{namespace[-20:]}", {"disruptionBudget": {"mode": "Maintain"}})
+    policy["spec"]["scope"] = {}
+    nodes = [node["metadata"]["name"] for node in world.get("nodes")["items"]]
+
+    def all_allow_one() -> bool:
+        budgets = world.get("pdb", "-n", namespace)["items"]
+        return [b.get("status", {}).get("disruptionsAllowed") for b in budgets] == [1, 1, 1]
+
+    with world.in_force(dict(only_in(namespace, policy))):
+        world.until("there are three budgets, and each lets one go", all_allow_one)
+        with fewest_ready(world, namespace) as fewest:
+            for node in nodes:
+                drained = world.kubectl(
+                    "drain", node, "--ignore-daemonsets", "--pod-selector=tierguard.io/tier", "--timeout=90s"
+                )
+                world.ok("uncordon", node)
+                assert drained.passed, drained.out
+                world.until("all are back", all_allow_one)
+    assert fewest == {"payment-core": 6, "own": 3, "ledger-db": 2}

@@ -231,3 +231,38 @@ def test_somebody_elses_change_to_the_webhook_configuration_is_undone(world: Emb
     patch = json.dumps([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}])
     world.ok("patch", "validatingwebhookconfigurations", "tierguard", "--type=json", "-p", patch)
     world.until("it is as it was", lambda: policies() == ["Fail", "Fail", "Fail", "Ignore"], 90)
+
+
+def served(world: EmbeddedWorld) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", world.tierguard.port))
+
+
+def test_a_new_certificate_is_served_without_a_refused_write(world: EmbeddedWorld, namespace: str) -> None:
+    workload = manifests.deployment(namespace)
+    assert world.apply(workload, user=DANA).passed
+    name = f"renewal-{namespace[-12:]}"
+    deployment = f"/apis/apps/v1/namespaces/{namespace}/deployments/payment-core"
+    with world.in_force(only_in(namespace, manifests.freeze(name))):
+        world.until("the API server knows the freeze", lambda: compiled(world, name))
+        before = served(world)
+        world.ok("delete", "secret", "tierguard-webhook-tls", "-n", "tierguard-system")
+        world.until(
+            "the operator has made another",
+            lambda: world.get("secret", "tierguard-webhook-tls", "-n", "tierguard-system") is not None,
+            90,
+        )
+        world.tierguard.mount_certificates()
+        answers = set()
+        new = manifests.with_image(workload, "other:2")
+
+        def renewed() -> bool:
+            # In a freeze under failurePolicy Fail: every write is asked about, and refused by the freeze, not by an outage.
+            stored = world.call("GET", deployment)[1]
+            stored["spec"] = {**stored["spec"], "template": new["spec"]["template"]}
+            _, said = world.call("PUT", deployment, stored, user=DANA, dryRun="All")
+            answers.add(str(said.get("message"))[:60])
+            return all(served(world) != before for _ in range(8))
+
+        world.until("all webhooks serve the new one", renewed, 120)
+    wrong = {answer for answer in answers if "denied the request" not in answer and "has been modified" not in answer}
+    assert not wrong

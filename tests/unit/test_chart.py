@@ -472,3 +472,25 @@ def test_the_notes_name_the_next_commands(chart: Chart) -> None:
     assert done.returncode == 0, done.stderr
     for command in ("kubectl get ofz,cw,ptp", "kubectl apply -f policies/tiers/tier-1.yaml"):
         assert command in done.stdout
+
+
+def test_cert_manager_makes_the_certificate_where_it_is_wanted(chart: Chart, rendered: list[Object]) -> None:
+    assert not list(of_kind(rendered, "Certificate"))
+    objects = chart.render("certManager.enabled=true")
+    issued = {found["metadata"]["name"]: found["spec"] for found in of_kind(objects, "Certificate")}
+    assert issued["tierguard-webhook"]["secretName"] == "tierguard-webhook-tls"
+    assert "tierguard-webhook.guard.svc" in issued["tierguard-webhook"]["dnsNames"]
+    assert issued["tierguard-webhook-ca"]["isCA"] is True
+    assert "--certificates=cert-manager" in container_of(objects, "operator")["args"]
+    assert not any("cert-manager" in argument for argument in container_of(rendered, "operator")["args"])
+
+
+def test_the_policies_of_the_api_server_are_made_once_and_can_be_left_out(chart: Chart, rendered: list[Object]) -> None:
+    names = {found["metadata"]["name"] for found in of_kind(rendered, "ValidatingAdmissionPolicy")}
+    assert names == {"tierguard-clock", "tierguard-break-glass"}
+    actions = {
+        found["spec"]["policyName"]: found["spec"]["validationActions"]
+        for found in of_kind(rendered, "ValidatingAdmissionPolicyBinding")
+    }
+    assert actions == {"tierguard-clock": ["Deny"], "tierguard-break-glass": ["Audit"]}
+    assert not list(of_kind(chart.render("admissionPolicies.enabled=false"), "ValidatingAdmissionPolicy"))

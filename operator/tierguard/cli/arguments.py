@@ -1,10 +1,12 @@
 """Types of arguments, whose errors argparse shows with the argument's name, and arguments that several commands have."""
 
 import argparse
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from tierguard.guard.state import AUTOSCALERS, CONTROLLERS, ROTATORS, Identities
+from tierguard.schedule import ScheduleError
+from tierguard.schedule.compile import compile_duration
 
 
 def instant(written: str) -> datetime:
@@ -17,6 +19,14 @@ def instant(written: str) -> datetime:
         message = f"{written!r} is no instant; write it as 2026-11-11T12:00:00Z or 2026-11-11T19:00:00+07:00"
         raise argparse.ArgumentTypeError(message)
     return found
+
+
+def duration(written: str) -> timedelta:
+    """A duration such as 90d or 12h30m, as schedules write it."""
+    try:
+        return timedelta(seconds=compile_duration(written, "duration"))
+    except ScheduleError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def address(written: str) -> tuple[str, int]:

@@ -6,11 +6,11 @@ Exit codes: 0 nothing denied (or: nothing would be lost), 1 something denied, 2 
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tierguard import __version__
-from tierguard.cli.arguments import address, cluster, common, identities, instant
+from tierguard.cli.arguments import address, cluster, common, duration, identities, instant
 from tierguard.cli.errors import InputError
 
 
@@ -158,10 +158,31 @@ def _operator(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     operator.add_argument(
         "--owner-cluster-role", default="", help="a ClusterRole that owns the configuration, so that both go together"
     )
+    operator.add_argument(
+        "--certificates",
+        choices=("operator", "cert-manager"),
+        default="operator",
+        help="who makes the webhook's certificate; default: the operator, with a CA of its own",
+    )
+    operator.add_argument(
+        "--ca-lifetime",
+        type=duration,
+        default=timedelta(days=365),
+        metavar="DURATION",
+        help="how long a CA of the operator's own is good for, as 365d, the default",
+    )
+    operator.add_argument(
+        "--certificate-lifetime",
+        type=duration,
+        default=timedelta(days=90),
+        metavar="DURATION",
+        help="how long a serving certificate is good for, as 90d, the default",
+    )
     operator.set_defaults(run=_run_operator)
 
 
 def _run_operator(options: argparse.Namespace) -> int:
+    from tierguard.controller.certificates import Lifetimes  # noqa: PLC0415
     from tierguard.controller.configuration import Endpoint  # noqa: PLC0415 - only this process needs kopf
     from tierguard.controller.operator import run  # noqa: PLC0415
     from tierguard.controller.options import Options  # noqa: PLC0415
@@ -178,6 +199,8 @@ def _run_operator(options: argparse.Namespace) -> int:
             identities=identities(options),
             immutable_tags=tuple(options.immutable_tags),
             log_level=options.log_level,
+            lifetimes=Lifetimes(options.ca_lifetime, options.certificate_lifetime),
+            certificates_from_elsewhere=options.certificates == "cert-manager",
         )
     )
     return 0

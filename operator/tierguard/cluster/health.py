@@ -1,5 +1,6 @@
 """A small plain-HTTP server for probes and scrapes, beside whatever else a process does."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
@@ -48,6 +49,11 @@ class Health:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def server_bind(self) -> None:
+        # A worker that replaces another one answers beside it for a while.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
 
 
 class _QuietHandler(WSGIRequestHandler):

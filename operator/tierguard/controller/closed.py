@@ -97,7 +97,7 @@ def _spans(intervals: Iterable[Interval]) -> Spans:
 
 def _floor(instant: datetime) -> int:
     """Whole seconds at or before: what objects carry has no parts of seconds, and is rounded down."""
-    return int(instant.astimezone(UTC).timestamp() // 1)
+    return max(0, int(instant.astimezone(UTC).timestamp() // 1))
 
 
 def _ceiling(instant: datetime) -> int:

@@ -8,14 +8,16 @@ import ctypes
 import functools
 import logging
 import signal
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from granian.constants import HTTPModes, Interfaces
+from cryptography import x509
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server import Server
-from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Gauge
 
 from tierguard import logs
 from tierguard.cluster.cache import ClusterCache
@@ -24,6 +26,7 @@ from tierguard.cluster.health import StartResponse
 from tierguard.guard.state import Identities
 from tierguard.webhook.app import Environment, Webhook
 from tierguard.webhook.journalist import Journalist
+from tierguard.webhook.renewal import Renewal
 
 log = logging.getLogger("tierguard.webhook")
 
@@ -32,6 +35,10 @@ THREADS = 1
 and doubles the slowest answers (measured). A rare look-up makes the others wait, for half a second at most."""
 BACKLOG = 1024
 """Connections that may wait to be accepted, and requests that may be under way; further ones are not accepted."""
+SYNC_SECONDS = 20.0
+"""How long a worker that starts waits for its picture of the cluster before it takes connections."""
+OVERLAP_SECONDS = 25.0
+"""How long a worker and the one that replaces it run side by side, at most: longer than SYNC_SECONDS."""
 DRAIN_SECONDS = 10
 """How long requests that are under way may take after SIGTERM."""
 
@@ -75,8 +82,16 @@ def serve(options: Options) -> None:
         log_enabled=False,
         workers_kill_timeout=DRAIN_SECONDS,
         respawn_failed_workers=True,
+        respawn_interval=OVERLAP_SECONDS,
         process_name=None,
     )
+
+    @server.on_reload
+    def renew() -> None:
+        # The kubelet's links lead to another directory now.
+        server.build_ssl_context(certificate, key, None, SSLProtocols.tls13, None, [], client_verify=False)
+
+    Renewal(certificate, key).start()
     server.serve(target_loader=functools.partial(load, options), wrap_loader=False)
 
 
@@ -94,8 +109,22 @@ def load(options: Options) -> Callable[[Environment, StartResponse], Iterable[by
     cache.start()
     journalist.start()
     webhook.health.serve(options.health_address, options.health_port)
+    expires = Gauge(
+        "tierguard_webhook_certificate_expiry_timestamp_seconds",
+        "When the certificate that is served stops being valid, Unix time.",
+        registry=registry,
+    )
+    expires.set(_expires(options.certificates / "tls.crt"))
+    # Whoever connects to a worker that knows nothing yet is told 503: better that the worker before it goes on.
+    deadline = time.monotonic() + SYNC_SECONDS
+    while cache.unsynced() and time.monotonic() < deadline:
+        time.sleep(0.05)
     log.info("webhook started", extra={"address": options.address, "port": options.port})
     return webhook
+
+
+def _expires(certificate: Path) -> float:
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc.timestamp()
 
 
 def _die_with_parent() -> None:
