@@ -166,7 +166,7 @@ def test_a_leaf_is_for_its_names_and_signed_by_its_authority() -> None:
 
 def expressions(known: State) -> dict[str, str]:
     asked = compiled(known, Surroundings(namespaces=frozenset([PLACE])), NOW)
-    made = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", asked, known, None)
+    made = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", asked, None)
     return {webhook["name"]: str(webhook.get("matchConditions")) for webhook in made["webhooks"]}
 
 

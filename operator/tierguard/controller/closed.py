@@ -22,6 +22,8 @@ MOST_INTERVALS = 400
 600, and refuses everything under failurePolicy Fail when an expression costs too much."""
 MOST_GROUPS = 50
 """Scopes with stretches of their own; with more of them every guarded workload counts as in scope of all."""
+LONGEST = 60_000
+"""Characters of the expression, of which another one has two; with more every guarded workload counts as in scope of all."""
 MOST_ENTRIES = 40
 """Entries of managedFields that are compared; an object with more counts as inside."""
 FOLDED = "ancient-changes"
@@ -45,17 +47,26 @@ class Closed:
     freezes: frozenset[tuple[str, int]] = frozenset()
 
 
+Group = tuple[frozenset[int], str]
+"""The tiers of freezes, and their scope as CEL."""
 Spans = tuple[tuple[int, int], ...]
 """Half-open, in whole seconds since 1970."""
 
 
-def closed(freezes: Iterable[Hold], scope_of: Callable[[Hold], str], now: datetime) -> Closed:
+def closed(
+    freezes: Iterable[Hold],
+    scope_of: Callable[[Hold], str],
+    now: datetime,
+    tiers_of: Callable[[frozenset[int]], str] = lambda _: "true",
+    unknown: str = "false",
+) -> Closed:
     """The stretches of `freezes` from `now` on.
 
-    `scope_of` tells as CEL which objects a freeze may mean: "false" for none.
+    As CEL `scope_of` tells which objects a freeze may mean ("false" for none), `tiers_of` which may be of its tiers, and
+    `unknown` which live where neither is known: for those all stretches count.
     """
     until = now + HORIZON
-    groups: dict[str, list[Interval]] = {}
+    groups: dict[Group, list[Interval]] = {}
     coarsened = False
     known = []
     for freeze in freezes:
@@ -66,16 +77,20 @@ def closed(freezes: Iterable[Hold], scope_of: Callable[[Hold], str], now: dateti
         stretches, whole = _stretches(freeze, now, until)
         coarsened = coarsened or not whole
         if stretches and scope != "false":
-            groups.setdefault(scope, []).extend(stretches)
+            groups.setdefault((freeze.tiers, scope), []).extend(stretches)
     if len(groups) > MOST_GROUPS:
         coarsened = True
-        groups = {"true": [interval for found in groups.values() for interval in found]}
-    spans = {scope: _spans(found) for scope, found in sorted(groups.items())}
+        every = frozenset(tier for tiers, _ in groups for tier in tiers)
+        groups = {(every, "true"): [interval for found in groups.values() for interval in found]}
+    spans = {group: _spans(found) for group, found in sorted(groups.items(), key=lambda g: (sorted(g[0][0]), g[0][1]))}
     count = sum(map(len, spans.values()))
     if count > MOST_INTERVALS:
         coarsened = True
         spans = _coarser(spans, MOST_INTERVALS)
-    expression = _inside(spans) if spans else "false"
+    expression = _inside(spans, tiers_of, unknown) if spans else "false"
+    if len(expression) > LONGEST:
+        coarsened = True
+        expression = _inside({(frozenset(), "true"): _joined(spans)}, lambda _: "true", "false")
     return Closed(expression, sum(map(len, spans.values())), coarsened, until, frozenset(known))
 
 
@@ -107,29 +122,43 @@ def _ceiling(instant: datetime) -> int:
     return -int(-instant.astimezone(UTC).timestamp() // 1)
 
 
-def _coarser(spans: dict[str, Spans], most: int) -> dict[str, Spans]:
-    """`spans` with the smallest gaps closed until `most` are left, or one for each scope."""
-    gaps = sorted(
-        (following[0] - before[1], scope, index)
-        for scope, found in spans.items()
+def _coarser(spans: dict[Group, Spans], most: int) -> dict[Group, Spans]:
+    """`spans` with the smallest gaps closed until `most` are left, or one for each group."""
+    gaps = [
+        (following[0] - before[1], number, index)
+        for number, found in enumerate(spans.values())
         for index, (before, following) in enumerate(pairwise(found))
-    )
+    ]
     surplus = sum(map(len, spans.values())) - most
-    closing = {(scope, index) for _, scope, index in gaps[: max(0, surplus)]}
-    joined: dict[str, Spans] = {}
-    for scope, found in spans.items():
+    closing = {(number, index) for _, number, index in sorted(gaps)[: max(0, surplus)]}
+    joined: dict[Group, Spans] = {}
+    for number, (group, found) in enumerate(spans.items()):
         kept: list[tuple[int, int]] = []
         for index, span in enumerate(found):
-            if kept and (scope, index - 1) in closing:
+            if kept and (number, index - 1) in closing:
                 kept[-1] = (kept[-1][0], span[1])
             else:
                 kept.append(span)
-        joined[scope] = tuple(kept)
+        joined[group] = tuple(kept)
     return joined
 
 
-def _inside(spans: dict[str, Spans]) -> str:
-    terms = [f"(({scope}) && ({_covers(found)}))" for scope, found in spans.items()]
+def _joined(spans: dict[Group, Spans]) -> Spans:
+    """All spans as one list, those that overlap or touch made one."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(span for each in spans.values() for span in each):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return tuple(found)
+
+
+def _inside(spans: dict[Group, Spans], tiers_of: Callable[[frozenset[int]], str], unknown: str) -> str:
+    terms = [] if unknown == "false" else [f"(({unknown}) && ({_covers(_joined(spans))}))"]
+    for tiers in dict.fromkeys(tiers for tiers, _ in spans):
+        scopes = (f"(({scope}) && ({_covers(found)}))" for (of, scope), found in spans.items() if of == tiers)
+        terms.append(f"(({tiers_of(tiers)}) && ({' || '.join(scopes)}))")
     return f"{CLOCK}.exists(t, {' || '.join(terms)})"
 
 

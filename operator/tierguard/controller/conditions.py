@@ -17,10 +17,10 @@ from tierguard.guard.state import State
 from tierguard.guard.survey import Surroundings
 from tierguard.guard.workload import WORKLOAD_KINDS
 
-MOST_NAMESPACES = 2000
-"""Namespaces that are listed as known; with more of them a new one counts as known until the next pass."""
-MOST_READ = 1000
-"""ConfigMaps and Secrets that are sent by name."""
+LONGEST = 90_000
+"""Characters of an expression: the API server takes 100,000. What would be longer asks about everything instead."""
+LONGEST_LIST = 60_000
+"""Characters in which the known namespaces are listed: room for a thousand and more."""
 MOST_SERVICES = 100
 """Services of guarded workloads whose selectors are compiled."""
 
@@ -114,12 +114,11 @@ def guarded_tiers(state: State) -> frozenset[int]:
 
 
 def can_be(tiers: Iterable[int], state: State, around: Surroundings) -> str:
-    """Whether anything can give the object one of `tiers`. Too much is fine, too little is not."""
+    """Whether anything can give the object one of `tiers`, in a known namespace. Too much is fine, too little is not."""
     wanted = frozenset(tiers)
     namespaces = [name for name, labels in state.namespaces.items() if tier_of_label(labels) in wanted]
     terms = [
         celtext.one_of("request.namespace", namespaces),
-        unknown_namespace(state),
         owned(),
         celtext.on_labels([celtext.tier_label(wanted)]),
         *(scope(policy.scope, state) for policy in state.policies if policy.tier in wanted),
@@ -129,19 +128,23 @@ def can_be(tiers: Iterable[int], state: State, around: Surroundings) -> str:
     return disjunction(*terms)
 
 
-def can_be_guarded(state: State, around: Surroundings) -> str:
-    """Whether any freeze, window or policy can mean the object, or any tier that it is of matters."""
-    terms = [can_be(guarded_tiers(state), state, around)]
+def can_be_guarded(state: State, around: Surroundings, *, crowded: str = "false") -> str:
+    """Whether any freeze, window or policy can mean the object, or any tier that it is of matters.
+
+    `crowded` counts for new namespaces where there are too many to tell them from known ones, and "true" for everything
+    where the text would grow too long for the API server.
+    """
+    terms = [unknown_namespace(state, crowded), can_be(guarded_tiers(state), state, around)]
     terms += [scope(policy.scope, state) for policy in state.policies]
     if operation_freezes(state.freezes):
         terms.append(celtext.on_labels([f"{celtext.text(label)} in l" for label in (OPERATION_LABEL, PROVIDER_LABEL)]))
-    return disjunction(*terms)
+    found = disjunction(*terms)
+    return found if len(found) <= LONGEST else "true"
 
 
-def meant_by(freeze: Hold, state: State, around: Surroundings) -> str:
-    """Whether `freeze` can mean the object."""
-    narrowed = scope(freeze.scope, state)
-    return "false" if narrowed == "false" else conjunction(narrowed, can_be(freeze.tiers, state, around))
+def meant_by(freeze: Hold, state: State) -> str:
+    """Whether `freeze` can mean an object of its tiers in a namespace that is known; "false" if it cannot."""
+    return scope(freeze.scope, state)
 
 
 def scope(selected: Scope, state: State) -> str:
@@ -152,16 +155,17 @@ def scope(selected: Scope, state: State) -> str:
     if source is None or not (source.match_labels or source.match_expressions):
         return workload
     names = [name for name, found in state.namespaces.items() if selected.namespaces.matches(found)]
-    # A namespace that was made a moment ago may be meant as well: the webhook looks.
-    place = disjunction(celtext.one_of("request.namespace", names), unknown_namespace(state))
-    return conjunction(place, workload)
+    return conjunction(celtext.one_of("request.namespace", names), workload)
 
 
-def unknown_namespace(state: State) -> str:
-    """A namespace that was made a moment ago, whose labels this configuration does not reflect yet."""
-    if len(state.namespaces) > MOST_NAMESPACES:
-        return "false"
+def unknown_namespace(state: State, crowded: str = "false") -> str:
+    """A namespace that was made a moment ago, whose labels this configuration does not reflect yet.
+
+    `crowded` where there are too many to list the known ones.
+    """
     known = celtext.one_of("request.namespace", state.namespaces)
+    if len(known) > LONGEST_LIST:
+        return crowded
     return f"has(request.namespace) && request.namespace != '' && !({known})"
 
 
@@ -190,11 +194,12 @@ def behind_services(around: Surroundings) -> list[str]:
 def read(state: State, around: Surroundings) -> str:
     """Configuration by name, unless who renews certificates and secrets writes it; by namespace where names are too many."""
     asked = f"!({celtext.one_of('request.userInfo.username', state.identities.rotators)})"
-    if len(around.read) > MOST_READ:
-        return conjunction(asked, celtext.one_of("request.namespace", {namespace for _, namespace, _ in around.read}))
     place = f"{_RESOURCE} + '/' + request.namespace + '/' + o.?metadata.?name.orValue('')"
     names = [f"{kind.lower()}s/{namespace}/{name}" for kind, namespace, name in around.read]
-    return conjunction(asked, f"[object, oldObject].exists(o, o != null && {celtext.one_of(f'({place})', names)})")
+    named = f"[object, oldObject].exists(o, o != null && {celtext.one_of(f'({place})', names)})"
+    if len(named) > LONGEST_LIST:
+        named = celtext.one_of("request.namespace", {namespace for _, namespace, _ in around.read})
+    return conjunction(asked, named if len(named) <= LONGEST_LIST else "true")
 
 
 def scaling(state: State) -> str:

@@ -45,6 +45,8 @@ _ALL = ("CREATE", "UPDATE", "DELETE")
 _CHANGES = ("UPDATE", "DELETE")
 _RESOURCE = "request.resource.resource"
 
+Condition = dict[str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -68,48 +70,54 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What the configuration is made of: CEL text, and what is said about the stretches in it."""
+    """What the configuration is made of: the matchConditions of each webhook, and the stretches in them."""
 
-    person: str
-    active: str
-    deletion: str
-    lenient: str
+    active: list[Condition]
+    deletion: list[Condition]
+    lenient: list[Condition]
     stretches: Closed
 
 
 def compiled(state: State, around: Surroundings, now: datetime) -> Compiled:
-    """The questions that the API server asks itself, as of `now`."""
-    guarded = _by_resource(conditions.can_be_guarded(state, around), around)
-    stretches = closed(state.freezes, lambda freeze: conditions.meant_by(freeze, state, around), now)
+    """The questions that the API server asks itself, as of `now`: conditions of their own, as their length is bounded."""
+    stretches = closed(
+        state.freezes,
+        lambda freeze: conditions.meant_by(freeze, state),
+        now,
+        lambda tiers: conditions.can_be(tiers, state, around),
+        conditions.unknown_namespace(state, "true"),
+    )
     anywhere = closed(state.freezes, lambda _: "true", now)
     inside = f"{_RESOURCE} == 'namespaces' ? ({anywhere.expression}) : ({stretches.expression})"
     deletes = conditions.deletes()
     strict = f"!({conditions.broken_glass()})"
     announced = disjunction(conditions.announced(), celtext.one_of("request.namespace", state.announced))
-    active = conjunction(
-        "request.operation != 'DELETE'",
-        f"{_RESOURCE} in {_listed(_touched())}",
-        guarded,
-        conditions.touches(),
-        f"!({conjunction(deletes, f'!({announced})')})",
-        inside,
-        strict,
-    )
-    deletion = conjunction(
-        f"{_RESOURCE} in {_listed(_deletable())}",
-        deletes,
-        guarded,
-        f"!({announced})",
-        strict,
-    )
-    definitions = conjunction(f"{_RESOURCE} == 'customresourcedefinitions'", conditions.of_definitions())
+    touches = conjunction(conditions.touches(), f"!({conjunction(deletes, f'!({announced})')})", strict)
+    losing = conjunction(deletes, f"!({announced})", strict)
+    definitions = f"{_RESOURCE} == 'customresourcedefinitions'"
+    guarded = conditions.can_be_guarded(state, around)
+    person = _condition("not-a-controller", conditions.person(state))
     return Compiled(
-        conditions.person(state),
-        active,
-        disjunction(definitions, deletion),
-        _lenient(guarded, active, deletion, state, around),
+        [
+            person,
+            _condition("touches", touches),
+            _condition(
+                "can-be-guarded", _by_resource(conditions.can_be_guarded(state, around, crowded="true"), around)
+            ),
+            _condition("inside-a-freeze", inside),
+        ],
+        [
+            person,
+            _condition("deletes-unannounced", f"{definitions} ? ({conditions.of_definitions()}) : ({losing})"),
+            _condition("can-be-guarded", f"{definitions} || ({_by_resource(guarded, around)})"),
+        ],
+        _lenient(guarded, conjunction("request.operation != 'DELETE'", touches, inside), losing, state, around),
         stretches,
     )
+
+
+def _condition(name: str, expression: str) -> Condition:
+    return {"name": name, "expression": expression}
 
 
 def configuration(
@@ -117,7 +125,6 @@ def configuration(
     endpoint: Endpoint,
     ca_bundle: bytes,
     asked: Compiled,
-    state: State,
     owner: KubeObject | None,
 ) -> KubeObject:
     """The configuration as it should be now, for server-side apply. `owner` is an owner reference, if there is one."""
@@ -132,21 +139,20 @@ def configuration(
     excluded = [*EXEMPT_NAMESPACES, endpoint.namespace]
     expression = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": excluded}
     elsewhere = {"namespaceSelector": {"matchExpressions": [expression]}}
-    person = {"name": "not-a-controller", "expression": asked.person}
     around = ["namespaces", "persistentvolumeclaims"]
     webhooks = [
         {
             **common,
             **elsewhere,
             "name": ACTIVE_FREEZE,
-            "matchConditions": [person, {"name": "inside-a-freeze", "expression": asked.active}],
+            "matchConditions": asked.active,
             "rules": [*_rules(_authored(), ("CREATE", "UPDATE")), _rule("", "v1", ["namespaces"], ("UPDATE",))],
         },
         {
             **common,
             **elsewhere,
             "name": DELETION,
-            "matchConditions": [person, {"name": "deletes-unannounced", "expression": asked.deletion}],
+            "matchConditions": asked.deletion,
             "rules": [
                 *_rules(_authored(), _CHANGES),
                 _rule("", "v1", around, _CHANGES),
@@ -164,10 +170,7 @@ def configuration(
             "name": POLICY_WEBHOOK,
             "failurePolicy": "Ignore",
             "timeoutSeconds": LENIENT_SECONDS,
-            "matchConditions": [
-                {"name": "not-a-controller", "expression": conditions.person_or_job(state)},
-                {"name": "the-rest", "expression": asked.lenient},
-            ],
+            "matchConditions": asked.lenient,
             "rules": [
                 *_rules(_authored(), _ALL),
                 *_rules(_made_by_controllers(), ("CREATE", "UPDATE")),
@@ -196,7 +199,7 @@ def configuration(
 def clock_policy(name: str, state: State, around: Surroundings, now: datetime) -> KubeObject:
     """What the operator adds to the chart's ValidatingAdmissionPolicy against planted times, for server-side apply."""
     in_sight = closed(state.freezes, lambda _: "true", now).intervals > 0
-    guarded = conditions.can_be_guarded(state, around) if in_sight else "false"
+    guarded = conditions.can_be_guarded(state, around, crowded="true") if in_sight else "false"
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
@@ -205,22 +208,30 @@ def clock_policy(name: str, state: State, around: Surroundings, now: datetime) -
     }
 
 
-def _lenient(guarded: str, active: str, deletion: str, state: State, around: Surroundings) -> str:
+def _lenient(guarded: str, active: str, deletion: str, state: State, around: Surroundings) -> list[Condition]:
     """What no other webhook is asked about: a Scale has no labels, a budget selects by others' labels."""
     inhabited = celtext.one_of("request.namespace", around.guarded)
-    ours = [kind.plural for kind in KINDS]
     # Without has(): the field is absent for the object itself, and an error under Ignore means not being asked at all.
     is_scale = "has(request.subResource) && request.subResource == 'scale'"
-    jobs = [conditions.NEW_JOB] if operation_freezes(state.freezes) else []
-    elsewhere = conjunction(guarded, f"!({active})", f"!({deletion})")
-    return (
-        f"{is_scale} ? ({conditions.scaling(state)})"
-        f" : {_RESOURCE} in {_listed([*ours, 'poddisruptionbudgets'])} ? true"
-        f" : {_RESOURCE} in ['configmaps', 'secrets'] ? ({conditions.read(state, around)})"
-        f" : {_RESOURCE} in ['horizontalpodautoscalers', 'networkpolicies'] ? ({inhabited})"
-        f" : ({disjunction(*jobs, elsewhere)})"
+    unlabelled = [*(kind.plural for kind in KINDS), "poddisruptionbudgets", *_READ, *_AROUND]
+    elsewhere = disjunction(
+        conjunction(f"{_RESOURCE} in {_listed(_touched())}", active),
+        conjunction(f"{_RESOURCE} in {_listed(_deletable())}", deletion),
     )
+    jobs = [conditions.NEW_JOB] if operation_freezes(state.freezes) else []
+    by_labels = disjunction(*jobs, _by_resource(guarded, around))
+    return [
+        _condition("not-a-controller", conditions.person_or_job(state)),
+        _condition("scaling", f"!({is_scale}) || ({conditions.scaling(state)})"),
+        _condition("read", f"!({_RESOURCE} in {_listed(_READ)}) || ({conditions.read(state, around)})"),
+        _condition("around", f"!({_RESOURCE} in {_listed(_AROUND)}) || ({inhabited})"),
+        _condition("can-be-guarded", f"({is_scale}) || {_RESOURCE} in {_listed(unlabelled)} || ({by_labels})"),
+        _condition("not-asked-elsewhere", f"({is_scale}) || !({elsewhere})"),
+    ]
 
+
+_READ = ("configmaps", "secrets")
+_AROUND = ("horizontalpodautoscalers", "networkpolicies")
 
 # Of a claim's updates only those matter that let it be deleted.
 _LOSABLE = (

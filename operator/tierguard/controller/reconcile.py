@@ -154,7 +154,7 @@ class Reconciler:
         state = self._cache.state
         around = surroundings(surveyed, state)
         asked = compiled(state, around, now)
-        wanted = configuration(name, self._options.endpoint, self.trust.bundle, asked, state, self._owner())
+        wanted = configuration(name, self._options.endpoint, self.trust.bundle, asked, self._owner())
         recent = self._configured_at is not None and now - self._configured_at < timedelta(seconds=LONGEST_PAUSE)
         if wanted == self._configured and recent:
             self.stretches = asked.stretches
