@@ -184,3 +184,32 @@ def test_a_label_value_cannot_break_out_of_its_expression() -> None:
     known.namespaces['x"] || true || request.name in ["'] = {}
 
     assert '\\"] || true' in expressions(known)["policy.tierguard.io"]
+
+
+@pytest.mark.parametrize(("namespaces", "policies", "freezes"), [(300, 5, 5), (1000, 20, 40), (3000, 60, 120)])
+def test_no_condition_outgrows_what_the_api_server_takes(namespaces: int, policies: int, freezes: int) -> None:
+    known = State(
+        namespaces={f"a-namespace-with-a-rather-long-name-{n:04}": {"team": str(n % 9)} for n in range(namespaces)}
+    )
+    scope = {"namespaceSelector": {"matchLabels": {"team": "3"}}, "workloadSelector": {"matchLabels": {"app": "core"}}}
+    made = []
+    for number in range(policies):
+        policy = manifests.policy(f"policy-{number}", {})
+        policy["spec"]["scope"] = scope
+        made.append(compile_policy(policy))
+    known.policies = tuple(made)
+    schedule = {"timeZone": "Asia/Bangkok", "periods": [{"from": "02:00", "to": "03:00", "weekdays": ["Monday"]}]}
+    for number in range(freezes):
+        freeze = manifests.freeze(f"freeze-{number}", schedule=schedule, scope={**scope, "tiers": [number % 5]})
+        del freeze["spec"]["expiresAt"]
+        known.freezes = (*known.freezes, compile_freeze(freeze))
+    read = frozenset(("ConfigMap", name, f"settings-{n}") for n in range(3) for name in known.namespaces)
+    around = Surroundings(frozenset(known.namespaces), frozenset(known.namespaces), read)
+
+    asked = compiled(known, around, NOW)
+    written = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", asked, None)
+
+    conditions = [c["expression"] for webhook in written["webhooks"] for c in webhook.get("matchConditions", ())]
+    assert max(map(len, conditions)) < 100_000
+    assert len(conditions) == 13
+    assert asked.stretches.coarsened == (namespaces >= 1000)

@@ -13,7 +13,7 @@ one of four webhooks; with several answers the API server would show whichever c
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -97,7 +97,7 @@ def compiled(state: State, around: Surroundings, now: datetime) -> Compiled:
     definitions = f"{_RESOURCE} == 'customresourcedefinitions'"
     guarded = conditions.can_be_guarded(state, around)
     person = _condition("not-a-controller", conditions.person(state))
-    return Compiled(
+    made = Compiled(
         [
             person,
             _condition("touches", touches),
@@ -114,10 +114,13 @@ def compiled(state: State, around: Surroundings, now: datetime) -> Compiled:
         _lenient(guarded, conjunction("request.operation != 'DELETE'", touches, inside), losing, state, around),
         stretches,
     )
+    coarse = any(each["expression"] == "true" for each in (*made.active, *made.deletion))
+    return replace(made, stretches=replace(stretches, coarsened=True)) if coarse else made
 
 
 def _condition(name: str, expression: str) -> Condition:
-    return {"name": name, "expression": expression}
+    """A matchCondition; one that is too long for the API server asks the webhook about everything instead."""
+    return {"name": name, "expression": expression if len(expression) <= conditions.LONGEST else "true"}
 
 
 def configuration(

@@ -112,7 +112,7 @@ def _compiled(stored: KubeObject, hold: Hold, stretches: Closed | None, now: dat
     coarsened = stretches is not None and stretches.coarsened
     message = f"the API server holds it without any webhook too, as far as {HORIZON.days} days ahead"
     if coarsened:
-        message += "; of too many stretches some were joined, so without a webhook it refuses more"
+        message += "; there is too much to compile it exactly, so without a webhook it refuses more"
     return condition(
         stored,
         "Compiled",

@@ -1,0 +1,143 @@
+"""The API server's own view of a freeze agrees with the engine's: random freezes, with nobody there to be asked."""
+
+import copy
+import random
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from tests.cluster.ports import free_port
+from tests.e2e import manifests
+from tests.e2e.world import DANA, EmbeddedWorld
+from tierguard.controller.configuration import ACTIVE_FREEZE, Endpoint, compiled, configuration
+from tierguard.guard import objects
+from tierguard.guard.change import Change, Operation
+from tierguard.guard.decide import evaluate
+from tierguard.guard.finding import Outcome
+from tierguard.guard.picture import picture
+from tierguard.guard.survey import surroundings, survey
+
+pytestmark = pytest.mark.embedded
+
+Document = dict[str, Any]
+SEED = 20261111
+FREEZES = 60
+HOUR = timedelta(hours=1)
+
+
+def some_freeze(draw: random.Random, namespace: str, now: datetime, number: int) -> Document:
+    """One that is over, on, or still to come, for some tiers, labels and namespaces."""
+    start = now + HOUR * draw.choice([-50, -3, -1, 2, 30])
+    scope: Document = {"tiers": draw.sample(range(5), draw.randint(1, 4))}
+    if draw.random() < 0.4:
+        scope["workloadSelector"] = {"matchLabels": {"app": draw.choice(["core", "ledger", "nobody"])}}
+    if draw.random() < 0.4:
+        place = draw.choice([namespace, "elsewhere"])
+        scope["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": place}}
+    end = start + HOUR * draw.choice([1, 2, 40])
+    return manifests.freeze(f"random-{number}", startsAt=start.isoformat(), expiresAt=end.isoformat(), scope=scope)
+
+
+def changes(namespace: str) -> list[tuple[Document, Document]]:
+    """Workloads of each tier and of none, and the same with another image or another tier.
+
+    Not without the label: what only removes fields leaves no new time behind, and counts as inside (docs/architecture.md).
+    """
+    found = []
+    for tier, app in (("0", "core"), ("1", "ledger"), ("2", "core"), ("4", "ledger"), (None, "core")):
+        old = manifests.deployment(namespace, f"{app}-{tier or 'none'}", tier=tier)
+        for labels in (old["metadata"]["labels"], old["spec"]["template"]["metadata"]["labels"]):
+            labels["app"] = app
+        old["spec"]["selector"]["matchLabels"] = {"app": app}
+        found.append((old, manifests.with_image(old, "registry.example.com/other:2")))
+        if tier is not None:
+            moved = copy.deepcopy(old)
+            for labels in (moved["metadata"]["labels"], moved["spec"]["template"]["metadata"]["labels"]):
+                labels["tierguard.io/tier"] = "3"
+            found.append((old, moved))
+    return found
+
+
+def canary(like: Document, number: int) -> Document:
+    """A webhook by which to see that the API server goes by this version of the configuration."""
+    condition = {"name": "canary", "expression": f"request.name == 'canary-{number}'"}
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "resources": ["configmaps"],
+        "operations": ["CREATE"],
+        "scope": "*",
+    }
+    return {**like, "name": "canary.tierguard.io", "matchConditions": [condition], "rules": [rule]}
+
+
+def in_use(world: EmbeddedWorld, namespace: str, number: int) -> bool:
+    probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"canary-{number}", "namespace": namespace}}
+    status, _ = world.call("POST", f"/api/v1/namespaces/{namespace}/configmaps", probe, dryRun="All")
+    return status >= HTTPStatus.BAD_REQUEST
+
+
+def asks_nobody(world: EmbeddedWorld, path: str, new: Document, manager: str) -> bool:
+    """Whether the API server refuses the change, as the webhook that it would ask is not there."""
+    # A manager of its own: a second write by one manager in one second counts as inside.
+    status, said = world.call("PUT", path, new, user=DANA, dryRun="All", fieldManager=manager)
+    if status < HTTPStatus.BAD_REQUEST:
+        return False
+    assert "failed calling webhook" in said["message"], said
+    return True
+
+
+def test_without_a_webhook_the_api_server_refuses_what_the_engine_refuses(world: EmbeddedWorld, namespace: str) -> None:
+    draw, now = random.Random(SEED), datetime.now(UTC)  # noqa: S311 - no secret
+    pairs = changes(namespace)
+    collection = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    for old in {objects.name(old): old for old, _ in pairs}.values():
+        assert world.call("POST", collection, old, instead="system:kube-controller-manager")[0] < HTTPStatus.BAD_REQUEST
+    labels = {"kubernetes.io/metadata.name": namespace}
+    place: Document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+    name = f"agreement-{namespace[-6:]}"
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    lenient, strict = [], []
+    refusals = 0
+    try:
+        for number in range(FREEZES):
+            freezes = [some_freeze(draw, namespace, now, n) for n in range(draw.randint(1, 4))]
+            state = picture([place, *freezes, *(old for old, _ in pairs)])
+            asked = compiled(state, surroundings(survey(state, now), state), now)
+            nobody = Endpoint("none", "none", 443, f"https://127.0.0.1:{free_port()}")
+            made: Document = copy.deepcopy(dict(configuration(name, nobody, b"", asked, None)))
+            only = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+            made["webhooks"] = [
+                {**webhook, "namespaceSelector": only, "timeoutSeconds": 1}
+                for webhook in made["webhooks"]
+                if webhook["name"] == ACTIVE_FREEZE
+            ]
+            made["webhooks"][0]["clientConfig"].pop("caBundle")
+            made["webhooks"].append(canary(made["webhooks"][0], number))
+            verb, where = ("POST", path) if number == 0 else ("PUT", f"{path}/{name}")
+            if number:
+                stored = world.call("GET", where)[1]["metadata"]
+                made["metadata"]["resourceVersion"] = stored["resourceVersion"]
+            status, said = world.call(verb, where, made)
+            assert status < HTTPStatus.BAD_REQUEST, said
+            marker = f"round-{number}"
+            world.until("the API server goes by it", lambda n=number: in_use(world, namespace, n))  # type: ignore[misc]
+            for old, new in pairs:
+                decision = evaluate(
+                    Change(Operation.UPDATE, "Deployment", namespace, objects.name(old), old, new, DANA), state, now
+                )
+                held = any(finding.rule == "freeze" for finding in decision.findings)
+                assert decision.outcome in (Outcome.ALLOWED, Outcome.DENIED), marker
+                refused = asks_nobody(world, f"{collection}/{objects.name(old)}", new, marker)
+                refusals += refused
+                if held and not refused:
+                    lenient.append((marker, objects.name(old)))
+                if refused and not held:
+                    strict.append((marker, objects.name(old)))
+    finally:
+        world.call("DELETE", f"{path}/{name}")
+    assert lenient == []
+    assert strict == []
+    assert refusals > FREEZES  # else nothing was shown
