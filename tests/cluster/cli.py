@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.cluster import kubelet
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.install import Tierguard
@@ -35,10 +36,12 @@ def main(arguments: Sequence[str]) -> int:
     commands.add_parser("up", help="start the cluster and leave it running")
     commands.add_parser("down", help="stop the cluster and delete its files, logs excepted")
     commands.add_parser("status", help="show what is running; exit code 1 unless all of it is")
+    commands.add_parser("kubelet", help="what `up` leaves behind to start again whatever dies")
     command = parser.parse_args(arguments).command
     try:
         with termination_as_exit():
-            return {"build": build, "up": up, "down": down, "status": status}[command](REPOSITORY / ".cluster")
+            act = {"build": build, "up": up, "down": down, "status": status, "kubelet": look_after}[command]
+            return act(REPOSITORY / ".cluster")
     except ClusterError as error:
         print(error, file=sys.stderr)
         return 2
@@ -71,7 +74,9 @@ def up(directory: Path) -> int:
             with Progress("Starting the cluster and tierguard"), cluster.stopped_on_failure():
                 cluster.start()
                 _link_programs(directory, binaries)
-                Tierguard(cluster).install()
+                tierguard = Tierguard(cluster)
+                tierguard.install()
+                tierguard.supervise()
     print(f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}")
     return 0
 
@@ -110,6 +115,14 @@ def status(directory: Path) -> int:
             "The cluster is not running." if not _running(cluster) else "The cluster is only half there: `make down`."
         )
     return 0 if healthy else 1
+
+
+def look_after(directory: Path) -> int:
+    """Be the kubelet of what runs in the directory, until ended."""
+    cluster = ControlPlane(directory, directory / "bin")
+    tierguard = Tierguard(cluster)
+    kubelet.run(cluster.processes, tierguard.read_secret, tierguard.certificates)
+    return 0
 
 
 def _running(cluster: ControlPlane) -> bool:

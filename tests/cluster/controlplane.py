@@ -11,7 +11,7 @@ from typing import Self
 
 import yaml
 
-from tests.cluster import components, kubeconfig
+from tests.cluster import components, kubeconfig, kubelet
 from tests.cluster.components import CONTROLLERS, FOUNDATIONS, MANIFESTS, Command, Layout
 from tests.cluster.errors import ClusterError
 from tests.cluster.pki import Authority, signing_key, write_private
@@ -85,6 +85,7 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stop everything that was started in this directory, whatever else has been added to it included."""
+        self.processes.stop(kubelet.NAME)  # first, or it would start again what is stopped next
         names = self.processes.names()
         self.processes.stop(*(name for name in names if name not in (*FOUNDATIONS, *CONTROLLERS)))
         self.processes.stop(*(name for name in names if name in CONTROLLERS))
@@ -99,7 +100,7 @@ class ControlPlane:
 
     def ready(self) -> bool:
         """Whether the API server says that it is ready."""
-        return self.kubeconfig.exists() and self._client().ready()
+        return self.kubeconfig.exists() and self.admin.ready()
 
     def healthy(self) -> bool:
         """Whether everything is there: all processes on record, the API server, the nodes."""
@@ -108,7 +109,7 @@ class ControlPlane:
             {*FOUNDATIONS, *CONTROLLERS} <= set(names)
             and all(map(self.processes.alive, names))
             and self.ready()
-            and self._client().nodes_ready(self.nodes)
+            and self.admin.nodes_ready(self.nodes)
         )
 
     @property
@@ -261,7 +262,7 @@ class ControlPlane:
         self.processes.start("kwok", components.kwok(self.binaries, self.layout, stages), own)
         documents = [*components.nodes(self.nodes), yaml.safe_load((MANIFESTS / "storage.yaml").read_text())]
         self.kubectl("create", "-f", "-", input=yaml.safe_dump_all(documents))
-        client = self._client()
+        client = self.admin
         self.processes.wait("kwok", "the nodes are ready", lambda: client.nodes_ready(self.nodes), START_SECONDS)
         self.processes.wait(
             "kube-controller-manager",
@@ -277,5 +278,7 @@ class ControlPlane:
     def _authority_certificate(self) -> bytes:
         return self._authority.certificate_file.read_bytes()
 
-    def _client(self) -> AdminClient:
+    @property
+    def admin(self) -> AdminClient:
+        """Simple requests as the administrator."""
         return AdminClient(self.server, self.layout.pki)

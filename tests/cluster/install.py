@@ -2,12 +2,11 @@
 
 KWOK's pods run nothing, so the operator and the webhooks of the chart's Deployments are started here, with the
 arguments that the chart rendered and as the ServiceAccounts that it made: RBAC is what it will be in a real cluster.
-What the kubelet and kube-proxy would do is done here too: the Secret with the certificate is written to files, and both
-webhooks listen on one port (SO_REUSEPORT), which the API server reaches by URL (chart value `webhook.url`), so that
-either may die.
+What the kubelet and kube-proxy would do is done here too: the Secret with the certificate is written to files, what dies is
+started again (where `supervise` was called), and both webhooks listen on one port (SO_REUSEPORT), which the API server
+reaches by URL (chart value `webhook.url`), so that either may die.
 """
 
-import base64
 import json
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import urllib3
 
+from tests.cluster import kubelet
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.ports import free_port
@@ -142,18 +142,22 @@ class Tierguard:
 
     def mount_certificates(self) -> None:
         """Write the Secret to files, as a kubelet does, once the operator has made it."""
-        name = f"{RELEASE}-webhook-tls"
-        secret: dict[str, str] = {}
+        secret: list[bytes] = []
 
         def made() -> bool:
-            found = self.cluster.kubectl("get", "secret", name, "-n", NAMESPACE, "-o", "json", check=False)
-            if found.returncode == 0:
-                secret.update(json.loads(found.stdout).get("data") or {})
+            found = self.read_secret()
+            if found is not None:
+                secret.append(found)
             return bool(secret)
 
-        self.cluster.processes.wait(OPERATOR, f"the Secret {name} is there", made, READY_SECONDS)
-        self.certificates.mkdir(mode=0o700, exist_ok=True)
-        for key, value in secret.items():
-            path = self.certificates / key
-            path.touch(mode=0o600)
-            path.write_bytes(base64.b64decode(value))
+        self.cluster.processes.wait(OPERATOR, "the Secret with the certificate is there", made, READY_SECONDS)
+        kubelet.mount(secret[-1], self.certificates)
+
+    def read_secret(self) -> bytes | None:
+        """The Secret with the webhook's certificate; None while there is none, or no answer."""
+        return self.cluster.admin.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{RELEASE}-webhook-tls")
+
+    def supervise(self) -> None:
+        """Have a process of its own do what a kubelet does, also after this one has ended."""
+        command = [sys.executable, "-m", "tests.cluster", "kubelet"]
+        self.cluster.processes.start(kubelet.NAME, command, {"PYTHONPATH": str(CHART.parents[1])})

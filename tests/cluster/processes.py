@@ -2,10 +2,11 @@
 
 ``logs/<name>.log`` has what a process prints, ``pids/<name>`` its pid and nothing else, for people and scripts. Beside
 it, ``pids/.<name>.started`` has the time at which that process began: pids are recycled, and a pid file outlives a
-reboot, so a pid alone must not be killed.
+reboot, so a pid alone must not be killed. ``pids/.<name>.command`` is how it was started, for whoever starts it again.
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -58,7 +59,19 @@ class Processes:
                 raise ClusterError(message) from None
             self._children[name] = child
             self._started_file(name).write_text(start_time(child.pid) or "")
+            self._command_file(name).write_text(json.dumps([list(map(str, command)), dict(environment or {})]))
             self._pid_file(name).write_text(f"{child.pid}\n")
+
+    def revive(self, name: str) -> bool:
+        """Start a process that is on record, whoever put it there, and has died; whether that was so."""
+        if self.pid(name) is None or self.alive(name):
+            return False
+        try:
+            command, environment = json.loads(self._command_file(name).read_text())
+        except (FileNotFoundError, ValueError):
+            return False
+        self.start(name, command, environment)
+        return True
 
     def names(self) -> list[str]:
         """Everything on record, running or not, in the order in which it was started."""
@@ -149,6 +162,7 @@ class Processes:
     def _forget(self, name: str) -> None:
         self._pid_file(name).unlink(missing_ok=True)
         self._started_file(name).unlink(missing_ok=True)
+        self._command_file(name).unlink(missing_ok=True)
         self._children.pop(name, None)
 
     def _pid_file(self, name: str) -> Path:
@@ -156,6 +170,9 @@ class Processes:
 
     def _started_file(self, name: str) -> Path:
         return self.pids / f".{name}.started"
+
+    def _command_file(self, name: str) -> Path:
+        return self.pids / f".{name}.command"
 
     def _started(self, name: str) -> str:
         try:
