@@ -10,7 +10,8 @@ reaches by URL (chart value `webhook.url`), so that either may die.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
@@ -34,6 +35,21 @@ HELM_SECONDS = 120.0
 _REPLACED = ("--listen", "--health-listen", "--certificates")
 
 
+@dataclass(frozen=True)
+class Launch:
+    """How a process is started, where not as in a pod."""
+
+    prefix: tuple[str, ...] = ()
+    """A command that runs the one after it."""
+    module: str = "tierguard"
+    arguments: tuple[str, ...] = ()
+    """Further arguments: of one that is given twice, the last counts."""
+    environment: Mapping[str, str] | None = None
+
+
+IN_A_POD = Launch()
+
+
 class Tierguard:
     """tierguard, installed on a running `ControlPlane`."""
 
@@ -41,7 +57,10 @@ class Tierguard:
         self.cluster = cluster
         self.certificates = cluster.directory / "tls"
         self.health: dict[str, int] = {}
+        self.servers: dict[str, str] = {}
+        """By process, where it reaches the API server, if not at the server's own address."""
         self.port = 0
+        self._rendered: dict[str, list[str]] = {}
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(2.0))
 
     def install(self, values: Sequence[str] = ()) -> None:
@@ -67,14 +86,14 @@ class Tierguard:
             self.wait_ready(name)
         self.cluster.processes.wait(OPERATOR, "the webhook configuration is there", self.configured, READY_SECONDS)
 
-    def start_operator(self, name: str) -> None:
+    def start_operator(self, name: str, launch: Launch = IN_A_POD) -> None:
         """Start one of the operators, as its ServiceAccount."""
-        self._start(name, "operator", "tierguard-operator")
+        self._start(name, "operator", "tierguard-operator", launch)
 
-    def start_webhook(self, name: str) -> None:
-        """Start one of the webhooks, as its ServiceAccount."""
-        listen = (f"--listen=127.0.0.1:{self.port}", f"--certificates={self.certificates}")
-        self._start(name, "webhook", "tierguard-webhook", listen)
+    def start_webhook(self, name: str, launch: Launch = IN_A_POD, port: int | None = None) -> None:
+        """Start one of the webhooks, as its ServiceAccount, on the port that the API server knows or on another one."""
+        listen = (f"--listen=127.0.0.1:{port or self.port}", f"--certificates={self.certificates}")
+        self._start(name, "webhook", "tierguard-webhook", launch, listen)
 
     def wait_ready(self, name: str) -> None:
         """Wait until a process says that it is ready."""
@@ -114,29 +133,41 @@ class Tierguard:
             raise ClusterError(message)
         return done.stdout
 
-    def _start(self, name: str, component: str, account: str, more: Sequence[str] = ()) -> None:
+    def _start(self, name: str, component: str, account: str, launch: Launch, more: Sequence[str] = ()) -> None:
         self.health.setdefault(name, free_port())
-        kubeconfig = self.cluster.service_account(NAMESPACE, account)
         command = [
+            *launch.prefix,
             sys.executable,
             "-m",
-            "tierguard",
+            launch.module,
             *self._arguments(component),
-            f"--kubeconfig={kubeconfig}",
+            f"--kubeconfig={self._kubeconfig(name, account)}",
             f"--health-listen=127.0.0.1:{self.health[name]}",
             *more,
+            *launch.arguments,
         ]
-        self.cluster.processes.start(name, command)
+        self.cluster.processes.start(name, command, launch.environment)
+
+    def _kubeconfig(self, name: str, account: str) -> Path:
+        """The kubeconfig of a process; the same while there is one, so that a dead API server is no obstacle to a start."""
+        path = self.cluster.directory / f"kubeconfig-{name}"
+        if not path.exists():
+            made = self.cluster.service_account(NAMESPACE, account).read_text(encoding="utf-8")
+            path.touch(mode=0o600)
+            path.write_text(made.replace(self.cluster.server, self.servers.get(name, self.cluster.server)))
+        return path
 
     def _arguments(self, component: str) -> Iterator[str]:
         """The arguments that the chart gives to a component's container, less what is different on the host."""
         selector = f"app.kubernetes.io/component={component}"
-        found = json.loads(
-            self.cluster.kubectl("get", "deployments", "-n", NAMESPACE, "-l", selector, "-o", "json").stdout
-        )
-        (deployment,) = found["items"]
-        (container,) = deployment["spec"]["template"]["spec"]["containers"]
-        for argument in container["args"]:
+        found = self.cluster.kubectl("get", "deployments", "-n", NAMESPACE, "-l", selector, "-o", "json", check=False)
+        if found.returncode == 0:
+            (deployment,) = json.loads(found.stdout)["items"]
+            (container,) = deployment["spec"]["template"]["spec"]["containers"]
+            self._rendered[component] = container["args"]
+        elif component not in self._rendered:
+            raise ClusterError(found.stderr)
+        for argument in self._rendered[component]:
             if argument.partition("=")[0] not in _REPLACED:
                 yield argument.replace("$(POD_NAMESPACE)", NAMESPACE)
 

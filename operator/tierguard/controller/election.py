@@ -24,6 +24,9 @@ LEASE_SECONDS = 10
 RENEW_DEADLINE = 6.0
 """Seconds after the last renewal in which a leader still writes."""
 RETRY_SECONDS = 2.0
+"""How often a leader renews."""
+LOOK_SECONDS = 1.0
+"""How often a standby looks: what it sees late is added to how long nobody leads."""
 CALL_SECONDS = 2.0
 """How long asking about the Lease may take."""
 WRITE_SECONDS = 3.0
@@ -132,7 +135,7 @@ class Election:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self.try_once()
-            self._stopping.wait(RETRY_SECONDS)
+            self._stopping.wait(RETRY_SECONDS if self._leading else LOOK_SECONDS)
         self._release()
 
     def try_once(self) -> bool:
