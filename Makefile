@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 CHART := charts/tierguard
 GENERATED := crds $(CHART)/files/crds docs/rules.md
 
-.PHONY: help demo test test-kind unit lint format generate changes verify up down status bench image lock clean
+.PHONY: help demo test test-kind unit lint format generate changes verify up down status chaos audit bench image lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,12 @@ down: $(READY) ## end it
 
 status: $(READY) ## what of it is running
 	@"$(BIN)/python" -m tests.cluster status
+
+chaos: $(READY) ## break everything under load, and show what became of the writes (20 min; CHAOS="--seed 7 --only etcd")
+	@"$(BIN)/python" -m tests.chaos $(CHAOS)
+
+audit: $(READY) ## known vulnerabilities of the locked dependencies (needs a network)
+	@"$(BIN)/python" -m tests.audit
 
 bench: $(READY) ## measure what the README says
 	@"$(BIN)/python" -m tests.bench

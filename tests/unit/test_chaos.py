@@ -1,0 +1,88 @@
+"""The judge of `make chaos`: a broken promise is seen as one, and what nobody promised is not."""
+
+import pytest
+
+from tests.chaos.__main__ import FROZEN, OUTSIDE, due_across, due_in
+from tests.chaos.clients import Fate, Kind, Write, fate_of
+from tests.chaos.table import COLUMNS, Row, cells, markdown
+
+START, END = 1000.0, 1020.0
+
+
+def write(kind: Kind, fate: Fate, sent: float = 1010.0, seconds: float = 0.1) -> Write:
+    return Write(kind, sent, sent + seconds, fate, "words")
+
+
+def row(phase: str, *writes: Write) -> Row:
+    sound = [write(Kind.NOTE, Fate.ADMITTED)] * 100
+    return Row("a fault", phase, [*sound, *writes], due_in(phase))
+
+
+@pytest.mark.parametrize("kind", [Kind.ROLLOUT, Kind.CREATE, Kind.DELETE])
+def test_what_must_not_pass_in_a_freeze_breaks_the_promise_when_it_does(kind: Kind) -> None:
+    broken = row(FROZEN, write(kind, Fate.ADMITTED))
+    assert broken.admitted == 1
+    assert "wrongly admitted: 1, such as" in broken.failures[0]
+    assert row(FROZEN, write(kind, Fate.REFUSED), write(kind, Fate.UNANSWERED)).failures == []
+
+
+@pytest.mark.parametrize("kind", [Kind.AUTOSCALE, Kind.CONTROLLER, Kind.UNGUARDED, Kind.NOTE])
+@pytest.mark.parametrize("phase", [FROZEN, OUTSIDE])
+def test_what_no_freeze_holds_must_always_pass(kind: Kind, phase: str) -> None:
+    broken = row(phase, write(kind, Fate.REFUSED))
+    assert broken.refused == 1
+    assert "wrongly refused: 1" in broken.failures[0]
+
+
+def test_what_the_failure_policy_lets_pass_is_counted_and_no_breach() -> None:
+    lenient = row(FROZEN, write(Kind.SCALE_DOWN, Fate.ADMITTED), write(Kind.CONFIGURE, Fate.REFUSED))
+    assert (lenient.let_through, lenient.lenient, lenient.failures) == (1, 2, [])
+
+
+def test_outside_only_an_unannounced_deletion_may_be_refused() -> None:
+    assert row(OUTSIDE, write(Kind.DELETE, Fate.REFUSED)).failures == []
+    assert row(OUTSIDE, write(Kind.DELETE, Fate.ADMITTED)).admitted == 1
+    assert row(OUTSIDE, write(Kind.ROLLOUT, Fate.REFUSED)).refused == 1
+
+
+def test_too_few_answers_are_no_proof() -> None:
+    few = Row("a fault", FROZEN, [write(Kind.NOTE, Fate.ADMITTED)] * 99, due_in(FROZEN))
+    assert few.failures == ["only 99 writes were answered"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "seconds", "expected"),
+    [
+        (1005.0, 0.1, "held"),
+        (990.0, 0.1, "free"),
+        (1030.0, 0.1, "free"),
+        (999.9, 0.3, "either"),
+        (1019.5, 1.0, "either"),
+    ],
+)
+def test_across_a_freeze_it_is_the_instant_that_decides(sent: float, seconds: float, expected: str) -> None:
+    due = due_across(START, END)
+    assert due(write(Kind.ROLLOUT, Fate.ADMITTED, sent, seconds)) == expected
+    assert due(write(Kind.DELETE, Fate.ADMITTED, sent, seconds)) == "held"
+    assert due(write(Kind.NOTE, Fate.ADMITTED, sent, seconds)) == "free"
+
+
+@pytest.mark.parametrize(
+    ("said", "fate"),
+    [
+        ('admission webhook "active-freeze.tierguard.io" denied the request: …', Fate.REFUSED),
+        ("Internal error occurred: failed calling webhook …", Fate.REFUSED),
+        ("ValidatingAdmissionPolicy 'x' with binding 'y' denied request: …", Fate.REFUSED),
+        ("etcdserver: request timed out", Fate.UNANSWERED),
+        ("the object has been modified", Fate.UNANSWERED),
+    ],
+)
+def test_only_admission_refuses(said: str, fate: Fate) -> None:
+    assert fate_of(said) is fate
+
+
+def test_the_table_has_a_cell_for_each_column() -> None:
+    shown = row(FROZEN, write(Kind.ROLLOUT, Fate.REFUSED, seconds=2.0))
+    assert len(cells(shown)) == len(COLUMNS)
+    assert "| a fault | in a freeze | 101 | 1 | 0 | 100 | 0 |" in markdown([shown])
+    assert shown.latency(1.0) == pytest.approx(2.0)
