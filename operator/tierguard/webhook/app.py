@@ -1,6 +1,10 @@
-"""The WSGI application: one function from a request's bytes to an answer's bytes, synchronous and without I/O of its own."""
+"""The WSGI application: one function from a request's bytes to an answer's bytes, synchronous and without I/O of its own.
+
+It is called on many threads, one a connection, because a body is read as slowly as it is sent. Only one decides at a time.
+"""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -16,6 +20,7 @@ from tierguard.guard import objects
 from tierguard.guard.change import Change, Question
 from tierguard.guard.decide import evaluate_asking
 from tierguard.guard.finding import Decision, Outcome
+from tierguard.webhook.gate import MEMORY, Gate, patience
 from tierguard.webhook.journalist import Journalist
 from tierguard.webhook.lookup import Lookups
 from tierguard.webhook.metrics import CacheCollector, Metrics
@@ -26,6 +31,9 @@ decisions = logging.getLogger("tierguard.decision")
 
 BODY_LIMIT = 8 * 1024 * 1024
 """Bytes of a review: two objects of etcd's 1.5 MiB each, in JSON, with room to spare."""
+SMALL = 128 * 1024
+"""Bytes of a review that is always read. Of larger ones only so many at once: the memory that bodies take is bounded."""
+MOST_LARGE = 4
 DRAINED = 64 * 1024 * 1024
 """Bytes of a larger body that are read and thrown away, so that the client gets to read why."""
 _CHUNK = 256 * 1024
@@ -47,13 +55,16 @@ class Webhook:
         registry: CollectorRegistry,
         journalist: Journalist,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        gate: Gate | None = None,
     ) -> None:
         self._cache = cache
         self._clock = clock
         self._journalist = journalist
         self._readiness = ""
         self._readiness_until = 0.0
-        self._metrics = Metrics(registry)
+        self._gate = gate or Gate()
+        self._large = threading.BoundedSemaphore(MOST_LARGE)
+        self._metrics = Metrics(registry, lambda: self._gate.waiting)
         self._lookups = Lookups(api, cache, lambda result: self._metrics.lookups.labels(result).inc())
         registry.register(CacheCollector(cache))
         self.health = Health(registry, problem=lambda: "", not_ready=self.not_ready)
@@ -87,9 +98,35 @@ class Webhook:
         return self._readiness
 
     def _validate(self, environ: Environment) -> Answer:
-        body = self._body(environ)
-        if isinstance(body, tuple):
-            return body
+        until = time.monotonic() + patience(str(environ.get("QUERY_STRING", "")))
+        length = self._length(environ)
+        if isinstance(length, tuple):
+            return length
+        stream = environ["wsgi.input"]
+        if length is not None and length <= SMALL:
+            return self._in_turn(stream.read(length), length, until)
+        if length is not None and length > BODY_LIMIT:
+            return self._too_large(stream)
+        if not self._large.acquire(blocking=False):
+            _drain(stream)
+            return self._shed(MEMORY)
+        try:
+            body = stream.read(BODY_LIMIT + 1)
+            return self._too_large(stream) if len(body) > BODY_LIMIT else self._in_turn(body, length, until)
+        finally:
+            self._large.release()
+
+    def _in_turn(self, body: bytes, length: int | None, until: float) -> Answer:
+        if length is not None and len(body) < length:
+            return self._refuse("400 Bad Request", f"a body of {length} bytes that ended after {len(body)}")
+        if reason := self._gate.enter(until):
+            return self._shed(reason)
+        try:
+            return self._review(body)
+        finally:
+            self._gate.leave()
+
+    def _review(self, body: bytes) -> Answer:
         began = time.perf_counter()
         try:
             request = decode(body)
@@ -109,26 +146,28 @@ class Webhook:
         self._metrics.seconds.observe(time.perf_counter() - began)
         return OK, _JSON, answer
 
-    def _body(self, environ: Environment) -> bytes | Answer:
-        """The body of a review; or the answer to what cannot be one."""
+    def _length(self, environ: Environment) -> int | Answer | None:
+        """How long the body of a review is said to be, None where that is not said; or the answer to what cannot be one."""
         if environ["REQUEST_METHOD"] != "POST":
             return self._refuse("405 Method Not Allowed", f"{environ['REQUEST_METHOD']}, only POST reviews")
         if not str(environ.get("CONTENT_TYPE", "")).startswith(_JSON):
             return self._refuse(
                 "415 Unsupported Media Type", f"content type {environ.get('CONTENT_TYPE')}, not {_JSON}"
             )
+        written = environ.get("CONTENT_LENGTH")
         try:
-            length = int(environ.get("CONTENT_LENGTH") or 0)
+            return int(written) if written else None
         except ValueError:
             return self._refuse("400 Bad Request", "a Content-Length that is no number")
-        stream = environ["wsgi.input"]
-        body: bytes = stream.read(BODY_LIMIT + 1) if length <= BODY_LIMIT else b""
-        if length <= BODY_LIMIT and len(body) <= BODY_LIMIT:
-            return body
-        for _ in range(DRAINED // _CHUNK):  # a client that is still sending would not see the answer
-            if not stream.read(_CHUNK):
-                break
+
+    def _too_large(self, stream: Any) -> Answer:
+        _drain(stream)
         return self._refuse("413 Content Too Large", f"more than {BODY_LIMIT} bytes")
+
+    def _shed(self, reason: str) -> Answer:
+        """Turn a review away: the API server's failure policy decides, or whoever asked tries again."""
+        self._metrics.shed[reason].inc()
+        return UNAVAILABLE, TEXT, f"tierguard has too much to do: {reason}\n".encode()
 
     def _decide(self, request: Request) -> tuple[Decision, Change]:
         state = self._cache.state
@@ -191,6 +230,13 @@ class Webhook:
         clean = objects.printable(problem, 300)
         log.warning("refused a request: %s", clean)
         return status, TEXT, f"{clean}\n".encode()
+
+
+def _drain(stream: Any) -> None:
+    """Read and throw away: a client that is still sending would not see the answer."""
+    for _ in range(DRAINED // _CHUNK):
+        if not stream.read(_CHUNK):
+            return
 
 
 def _undecided(message: str) -> Decision:

@@ -8,6 +8,7 @@ turn into load).
 import threading
 import time
 from collections.abc import Callable, Container
+from http import HTTPStatus
 from urllib.parse import quote
 
 from tierguard.api.kinds import FREEZE
@@ -25,6 +26,8 @@ TIMEOUT = 0.5
 """Seconds one look-up may take: others wait meanwhile."""
 PER_SECOND = 20
 """Look-ups a second, at most."""
+PAUSE_SECONDS = 2.0
+"""After one that failed nobody is asked for so long: an API server that does not answer would take all the time."""
 
 
 _RESTS_ON_ABSENCE = (
@@ -44,6 +47,7 @@ class Lookups:
         self._lock = threading.Lock()
         self._second = 0
         self._used = 0
+        self._paused_until = 0.0
 
     def namespace(self, name: str) -> bool:
         """Learn the labels of namespace `name`."""
@@ -107,7 +111,9 @@ class Lookups:
             return None
         try:
             found = ask()
-        except ApiError:
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                self._paused_until = time.monotonic() + PAUSE_SECONDS
             self._counted("failed")
             return None
         self._counted("answered")
@@ -115,7 +121,10 @@ class Lookups:
 
     def _within_bounds(self) -> bool:
         with self._lock:
-            second = int(time.monotonic())
+            now = time.monotonic()
+            if now < self._paused_until:
+                return False
+            second = int(now)
             if second != self._second:
                 self._second, self._used = second, 0
             self._used += 1

@@ -1,15 +1,16 @@
 """What the webhook counts. Labels come from closed sets, never from what a client wrote: their number is bounded."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tierguard.cluster.cache import ClusterCache
 from tierguard.guard import objects
 from tierguard.guard.finding import Decision
+from tierguard.webhook import connections, gate
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)
 
@@ -22,7 +23,7 @@ class _Counts(Protocol):
 class Metrics:
     """The metrics of one webhook process."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, waiting: Callable[[], float]) -> None:
         self._reviews = Counter(
             "tierguard_webhook_reviews_total",
             "Admission reviews answered, by outcome and by the gravest kind of change.",
@@ -53,6 +54,14 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        shed = Counter(
+            "tierguard_webhook_shed_total",
+            "Reviews answered 503 unread, by reason: too many waited, one waited too long, too many large ones at once.",
+            ("reason",),
+            registry=registry,
+        )
+        self.shed = {reason: shed.labels(reason) for reason in gate.REASONS}
+        Gauge("tierguard_webhook_waiting", "Reviews that wait for their turn.", registry=registry).set_function(waiting)
         self._bound: dict[tuple[str, str], _Counts] = {}
 
     def count(self, decision: Decision) -> None:
@@ -67,6 +76,18 @@ class Metrics:
         if not decision.allowed:
             for rule in {finding.rule for finding in decision.findings}:
                 self._refusals.labels(rule).inc()
+
+
+def dropped_connections(registry: CollectorRegistry) -> Callable[[str], None]:
+    """Count connections that were dropped, by reason."""
+    counter = Counter(
+        "tierguard_webhook_dropped_connections_total",
+        "Connections that were closed because nothing came (idle), or no whole request in time (slow).",
+        ("reason",),
+        registry=registry,
+    )
+    bound = {reason: counter.labels(reason) for reason in connections.REASONS}
+    return lambda reason: bound[reason].inc()
 
 
 MOST_RESOURCES = 500

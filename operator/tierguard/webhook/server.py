@@ -7,6 +7,7 @@ synchronous application is called with nothing in between.
 import ctypes
 import functools
 import logging
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -24,17 +25,22 @@ from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.health import StartResponse
 from tierguard.guard.state import Identities
+from tierguard.webhook import connections
 from tierguard.webhook.app import Environment, Webhook
 from tierguard.webhook.journalist import Journalist
+from tierguard.webhook.metrics import dropped_connections
 from tierguard.webhook.renewal import Renewal
 
 log = logging.getLogger("tierguard.webhook")
 
-THREADS = 1
-"""Threads that answer reviews. They are pure CPU under one interpreter lock: a second thread costs a fifth more CPU a review
-and doubles the slowest answers (measured). A rare look-up makes the others wait, for half a second at most."""
+CONNECTIONS = 1024
+"""Connections that are served at once, and threads for them: a thread waits as long as its client takes to send a body, so
+fewer threads could all be held by slow ones. Threads are made as they are needed. Reviews are decided one at a time all
+the same (`gate`): they are pure CPU under one interpreter lock. A rare look-up makes others wait, half a second at most."""
 BACKLOG = 1024
-"""Connections that may wait to be accepted, and requests that may be under way; further ones are not accepted."""
+"""Connections that may wait to be accepted; further ones are not answered."""
+HEADER_BYTES = 64 * 1024
+"""Read ahead of each connection, at most. Longer headers are refused."""
 SYNC_SECONDS = 20.0
 """How long a worker that starts waits for its picture of the cluster before it takes connections."""
 OVERLAP_SECONDS = 25.0
@@ -66,6 +72,7 @@ def serve(options: Options) -> None:
         if not path.is_file():
             message = f"{path} does not exist: the operator makes the certificate, the Secret must be mounted there"
             raise FileNotFoundError(message)
+    _allow_descriptors()
     server = Server(
         "tierguard.webhook.server:load",
         address=options.address,
@@ -73,10 +80,10 @@ def serve(options: Options) -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         workers=1,
-        blocking_threads=THREADS,
+        blocking_threads=CONNECTIONS,
         backlog=BACKLOG,
-        backpressure=BACKLOG,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
+        backpressure=CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True, max_buffer_size=HEADER_BYTES),
         ssl_cert=certificate,
         ssl_key=key,
         log_enabled=False,
@@ -106,6 +113,8 @@ def load(options: Options) -> Callable[[Environment, StartResponse], Iterable[by
         registry.register(collector)
     journalist = Journalist(api, options.namespace)
     webhook = Webhook(cache, api, registry, journalist)
+    if connections.available():
+        connections.Sweeper(options.port, CONNECTIONS, dropped_connections(registry)).start()
     cache.start()
     journalist.start()
     webhook.health.serve(options.health_address, options.health_port)
@@ -125,6 +134,12 @@ def load(options: Options) -> Callable[[Environment, StartResponse], Iterable[by
 
 def _expires(certificate: Path) -> float:
     return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc.timestamp()
+
+
+def _allow_descriptors() -> None:
+    """As many open files as the system lets us have: some runtimes begin with no more than we serve connections."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _die_with_parent() -> None:

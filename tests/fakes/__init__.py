@@ -1,0 +1,1 @@
+"""Stand-ins on loopback for what tests cannot have sick at will."""
