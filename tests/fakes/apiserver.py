@@ -190,15 +190,15 @@ class FakeApiServer:
 
     def _watch(self, exchange: Exchange) -> None:
         version = int(exchange.query.get("resourceVersion") or 0)
-        if version < self._forgotten:
-            exchange.begin_watch()
-            exchange.line("ERROR", {"kind": "Status", "code": 410, "message": "too old resource version"})
-            return
         exchange.begin_watch()
         until = time.monotonic() + float(exchange.query.get("timeoutSeconds") or 60)
         while time.monotonic() < until:
             with self._lock:
+                expired = version < self._forgotten
                 news = [c for c in self._history if c.version > version and c.path == exchange.path]
+            if expired:
+                exchange.line("ERROR", {"kind": "Status", "code": 410, "message": "too old resource version"})
+                return
             for change in news:
                 exchange.line(change.kind, change.obj)
                 version = change.version

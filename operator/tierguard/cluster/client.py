@@ -6,6 +6,7 @@ speed and the fields.
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -22,15 +23,24 @@ from tierguard.guard.objects import KubeObject
 CALL_TIMEOUT = 10.0
 """Seconds that an ordinary call may take."""
 
+LONGEST_RETRY = 60.0
+"""The most of a Retry-After that is believed: a broken proxy shall not silence us for a day."""
+LONGEST_LINE = 16 * 1024 * 1024
+"""Bytes of one event of a watch: an object of etcd's 1.5 MiB with much room to spare."""
+_CHUNK = 256 * 1024
 _APPLY = "application/apply-patch+yaml"
 
 
 class ApiError(Exception):
-    """The API server said no, or could not be asked. `status` is the HTTP status, 0 when there was no answer."""
+    """The API server said no, or could not be asked. `status` is the HTTP status, 0 when there was no answer.
 
-    def __init__(self, status: int, method: str, path: str, message: str) -> None:
+    `retry_after` are the seconds for which the API server wants to be left alone, 0 where it did not say.
+    """
+
+    def __init__(self, status: int, method: str, path: str, message: str, retry_after: float = 0.0) -> None:
         super().__init__(f"{method} {path}: {status or 'no answer'}: {message}")
         self.status = status
+        self.retry_after = retry_after
         self.message = message
 
 
@@ -108,7 +118,7 @@ class Api:
         try:
             if response.status != HTTPStatus.OK:
                 raise _refused(response, "WATCH", path)
-            yield from _lines(response)
+            yield from _lines(response, path)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ApiError(0, "WATCH", path, str(error)) from None
         finally:
@@ -124,12 +134,13 @@ class Api:
         timeout: float,
     ) -> KubeObject:
         self.check(method, path)
+        deadline = time.monotonic() + timeout
         response = self._send(method, path, query, body, content_type, urllib3.Timeout(total=timeout))
         try:
             if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                 raise _refused(response, method, path)
-            return dict(msgspec.json.decode(response.data))
-        except (urllib3.exceptions.HTTPError, OSError, msgspec.DecodeError) as error:
+            return dict(msgspec.json.decode(_whole(response, deadline)))
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, TypeError) as error:
             raise ApiError(0, method, path, str(error)) from None
         finally:
             response.release_conn()
@@ -156,16 +167,35 @@ class Api:
             raise ApiError(0, method, path, str(error)) from None
 
 
-def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _whole(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    """The body. The timeout of the connection is one of each read: a body that trickles in would never end by it."""
+    chunks = []
+    while chunk := response.read1(_CHUNK):
+        chunks.append(chunk)
+        if time.monotonic() > deadline:
+            message = "the answer came too slowly"
+            raise TimeoutError(message)
+    return b"".join(chunks)
+
+
+def _lines(response: urllib3.BaseHTTPResponse, path: str) -> Iterator[bytes]:
     pending = b""
-    for chunk in response.stream(amt=None, decode_content=True):
+    while chunk := response.read1(_CHUNK):
         *whole, pending = (pending + chunk).split(b"\n")
         yield from (line for line in whole if line.strip())
+        if len(pending) > LONGEST_LINE:
+            raise ApiError(0, "WATCH", path, f"an event of more than {LONGEST_LINE} bytes")
 
 
 def _refused(response: urllib3.BaseHTTPResponse, method: str, path: str) -> ApiError:
     try:
-        message = str(msgspec.json.decode(response.data).get("message") or response.reason)
-    except (urllib3.exceptions.HTTPError, OSError, msgspec.DecodeError, AttributeError):
+        said = msgspec.json.decode(_whole(response, time.monotonic() + CALL_TIMEOUT))
+        message = str(said.get("message") or response.reason)
+    except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError):
         message = str(response.reason)
-    return ApiError(response.status, method, path, message)
+    return ApiError(response.status, method, path, message, _retry_after(response))
+
+
+def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
+    written = response.headers.get("Retry-After", "")
+    return min(float(written), LONGEST_RETRY) if written.isascii() and written.isdigit() else 0.0

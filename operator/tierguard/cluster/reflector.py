@@ -25,10 +25,40 @@ PAGE = 500
 WATCH_SECONDS = 60
 """After this the server ends a watch, and a new one goes on where it stopped. That is the sign of life of a quiet kind: the
 API server sends no bookmarks for a kind of which it has never seen an event."""
-SILENCE_SECONDS = 75.0
-"""Not even the end of the watch came: the connection is dead."""
-BACKOFF_SECONDS = (0.2, 10.0)
-"""First and longest pause after a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long what may take, in seconds."""
+
+    first_pause: float = 0.2
+    longest_pause: float = 10.0
+    """After a failure; each is twice as long as the one before."""
+    settled: float = 5.0
+    """A watch that ends sooner was none: it is followed by a pause like any failure."""
+    relist: float = 30.0
+    """After so long of failures alone, watches that tell nothing among them, a list is tried instead."""
+    silence: float = 75.0
+    """Not even the end of the watch came: the connection is dead."""
+
+
+class Pace:
+    """The pauses after failures: never shorter than the API server asks for. Pure but for the dice."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._next = timing.first_pause
+
+    def well(self) -> None:
+        """Begin with the shortest again."""
+        self._next = self._timing.first_pause
+
+    def pause(self, asked: float = 0.0) -> float:
+        """Seconds to wait now; the API server `asked` for so many."""
+        # Jitter: replicas that lost the API server together must not come back together.
+        pause = max(self._next, asked) * random.uniform(1.0, 1.5)  # noqa: S311 - no secret
+        self._next = min(self._next * 2, self._timing.longest_pause)
+        return pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +86,21 @@ class Reflector:
     """
 
     def __init__(
-        self, api: Api, collection: Collection, changed: Receive, gone: Receive, trim: Callable[[Any], KubeObject]
+        self,
+        api: Api,
+        collection: Collection,
+        changed: Receive,
+        gone: Receive,
+        trim: Callable[[Any], KubeObject],
+        timing: Timing | None = None,
     ) -> None:
         self._api = api
         self.collection = collection
         self._changed = changed
         self._gone = gone
         self._trim = trim
+        self._timing = timing or Timing()
+        self._pace = Pace(self._timing)
         self._known: dict[tuple[str, str], KubeObject] = {}
         self._version: str | None = None
         self._last_contact: float | None = None
@@ -82,28 +120,46 @@ class Reflector:
         return None if self._last_contact is None else time.monotonic() - self._last_contact
 
     def _run(self) -> None:
-        pause = BACKOFF_SECONDS[0]
+        deaf_since: float | None = None
         while not self._stopping.is_set():
-            try:
-                if self._version is None:
-                    self._list()
-                self._watch()
-                pause = BACKOFF_SECONDS[0]
-            except _Expired:
+            began, heard = time.monotonic(), self._last_contact
+            asked = self._attempt()
+            now = time.monotonic()
+            if self._last_contact != heard:
+                deaf_since = None
+                if now - began >= self._timing.settled:
+                    self._pace.well()
+                    if asked is None:
+                        continue
+            elif deaf_since is None:
+                deaf_since = now
+            elif now - deaf_since > self._timing.relist:
+                self._version = deaf_since = None
+            # Also after a watch that the server ended at once, or that began too far back: it may do that for ever.
+            self._stopping.wait(self._pace.pause(asked or 0.0))
+
+    def _attempt(self) -> float | None:
+        """List if need be, and watch. None when the watch ended, else for how many seconds the API server wants no more."""
+        kind = self.collection.kind
+        try:
+            if self._version is None:
+                self._list()
+            self._watch()
+        except _Expired:
+            self._version = None
+            return 0.0
+        except (ApiError, msgspec.DecodeError) as error:
+            if getattr(error, "status", 0) == HTTPStatus.GONE:
                 self._version = None
-            except (ApiError, msgspec.DecodeError) as error:
-                if getattr(error, "status", 0) == HTTPStatus.GONE:
-                    self._version = None
-                    continue
-                log.warning("watching %s failed, trying again: %s", self.collection.kind, error)
-                # Jitter: replicas that lost the API server together must not come back together.
-                self._stopping.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-                pause = min(pause * 2, BACKOFF_SECONDS[1])
-            except Exception:
-                # A consumer's mistake on one object must neither end the watch nor go unseen.
-                log.exception("handling %s failed, listing again", self.collection.kind)
-                self._version = None
-                self._stopping.wait(BACKOFF_SECONDS[1])
+            else:
+                log.warning("watching %s failed, trying again: %s", kind, error)
+            return getattr(error, "retry_after", 0.0)
+        except Exception:
+            # A consumer's mistake on one object must neither end the watch nor go unseen.
+            log.exception("handling %s failed, listing again", kind)
+            self._version = None
+            return self._timing.longest_pause
+        return None
 
     def _list(self) -> None:
         seen: set[tuple[str, str]] = set()
@@ -130,7 +186,8 @@ class Reflector:
             "timeoutSeconds": str(WATCH_SECONDS),
             "resourceVersion": str(self._version),
         }
-        for line in self._api.watch(self.collection.path, query, SILENCE_SECONDS):
+        began = time.monotonic()
+        for line in self._api.watch(self.collection.path, query, self._timing.silence):
             if self._stopping.is_set():
                 return
             event = msgspec.json.decode(line)
@@ -146,7 +203,9 @@ class Reflector:
                 self._gone(self._trim(obj))
             elif kind != "BOOKMARK":
                 self._keep(obj)
-        self._last_contact = time.monotonic()
+        if time.monotonic() - began >= self._timing.settled:
+            # It had the time to tell of everything. One that is ended at once tells nothing, not even that nothing happened.
+            self._last_contact = time.monotonic()
 
     def _keep(self, obj: KubeObject) -> tuple[str, str]:
         trimmed = self._trim(obj)

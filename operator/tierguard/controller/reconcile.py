@@ -41,6 +41,8 @@ class Outcome:
 
     pause: float = LONGEST_PAUSE
     failed: bool = False
+    retry_after: float = 0.0
+    """For so many seconds the API server wants to be left alone."""
 
 
 class Reconciler:
@@ -118,7 +120,7 @@ class Reconciler:
         self._step(outcome, "suspensions", lambda: self._suspensions.keep(now))
         self._step(outcome, "journals", lambda: self._journals.keep(now))
         if outcome.failed:
-            outcome.pause = RETRY_PAUSE
+            outcome.pause = max(RETRY_PAUSE, outcome.retry_after)
         else:
             outcome.pause = min(outcome.pause, self._until_transition(now))
         return outcome
@@ -128,6 +130,7 @@ class Reconciler:
             act()
         except ApiError as error:
             outcome.failed = True
+            outcome.retry_after = max(outcome.retry_after, error.retry_after)
             log.warning("%s: %s", name, error)
         except Exception:
             outcome.failed = True
