@@ -36,7 +36,7 @@ from tierguard.guard.leaving import leaves
 from tierguard.guard.namespaces import evaluate_namespace
 from tierguard.guard.operations import held_operation
 from tierguard.guard.resources import evaluate_resource
-from tierguard.guard.scope import TIER_LABEL, TIERS
+from tierguard.guard.scope import TIER_LABEL, no_tier
 from tierguard.guard.soundness import judge
 from tierguard.guard.state import State
 from tierguard.guard.surroundings import evaluate_network_policy
@@ -244,16 +244,16 @@ def _invalid_tier(before: Classified | None, after: Classified | None) -> list[F
     )
     found = []
     for labels_of in sides:
-        written = labels_of(after).get(TIER_LABEL)
-        if written is None or written in TIERS:
+        written = no_tier(labels_of(after))
+        if written is None:
             continue
-        known = before is not None and labels_of(before).get(TIER_LABEL) == written
+        known = before is not None and no_tier(labels_of(before)) == written
         found.append(
             Finding(
                 "tier",
                 f"Label/{TIER_LABEL}",
                 "InvalidTier",
-                f"label {TIER_LABEL} is {objects.printable(written, 63)!r}, which is no tier, and counts as 0",
+                f"label {TIER_LABEL} is {written!r}, which is no tier, and counts as 0",
                 "set it to 0, 1, 2, 3 or 4",
                 Effect.WARN if known else Effect.DENY,
             )

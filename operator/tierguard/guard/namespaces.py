@@ -12,7 +12,7 @@ from tierguard.guard.finding import Decision, Effect, Finding
 from tierguard.guard.held import Matching
 from tierguard.guard.holding import hold
 from tierguard.guard.leaving import leaves
-from tierguard.guard.scope import GUARDED_TIERS, TIER_LABEL, TIERS, tier_of_label
+from tierguard.guard.scope import GUARDED_TIERS, TIER_LABEL, no_tier, tier_of_label
 from tierguard.guard.state import State
 
 
@@ -63,15 +63,15 @@ def _leaving(
 
 
 def _invalid_tier(change: Change) -> list[Finding]:
-    written = objects.labels(change.new or {}).get(TIER_LABEL)
-    if written is None or written in TIERS or objects.labels(change.old or {}).get(TIER_LABEL) == written:
+    written = no_tier(objects.labels(change.new or {}))
+    if written is None or no_tier(objects.labels(change.old or {})) == written:
         return []
     return [
         Finding(
             "tier",
             f"Label/{TIER_LABEL}",
             "InvalidTier",
-            f"label {TIER_LABEL} is {objects.printable(written, 63)!r}, which is no tier",
+            f"label {TIER_LABEL} is {written!r}, which is no tier",
             "set it to 0, 1, 2, 3 or 4",
         )
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tierguard.api.scope import Selector, WorkloadScope
-from tierguard.guard.objects import Labels
+from tierguard.guard.objects import Labels, printable
 from tierguard.labels import LabelSelector
 
 TIER_LABEL = "tierguard.io/tier"
@@ -37,7 +37,15 @@ def _compile(selector: Selector | None) -> LabelSelector:
 
 def tier_of_label(labels: Labels) -> int | None:
     """The tier in `labels`; None without the label, and 0 for a value that is none: the safe direction."""
-    found = labels.get(TIER_LABEL)
+    found: object = labels.get(TIER_LABEL)  # of any type: the API server checks labels, but not everybody is it
     if found is None:
         return None
-    return int(found) if found in TIERS else 0
+    return int(found) if isinstance(found, str) and found in TIERS else 0
+
+
+def no_tier(labels: Labels) -> str | None:
+    """What stands for a tier in `labels` and is none; None where there is a tier, or nothing."""
+    found: object = labels.get(TIER_LABEL)
+    if found is None or (isinstance(found, str) and found in TIERS):
+        return None
+    return printable(str(found), 63)

@@ -6,8 +6,10 @@ It is called on many threads, one a connection, because a body is read as slowly
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -19,7 +21,7 @@ from tierguard.cluster.health import OK, TEXT, UNAVAILABLE, Answer, Health, Star
 from tierguard.guard import objects
 from tierguard.guard.change import Change, Question
 from tierguard.guard.decide import evaluate_asking
-from tierguard.guard.finding import Decision, Outcome
+from tierguard.guard.finding import MESSAGE_LIMIT, Decision, Outcome
 from tierguard.webhook.gate import MEMORY, Gate, patience
 from tierguard.webhook.journalist import Journalist
 from tierguard.webhook.lookup import Lookups
@@ -127,12 +129,19 @@ class Webhook:
             self._gate.leave()
 
     def _review(self, body: bytes) -> Answer:
-        began = time.perf_counter()
         try:
-            request = decode(body)
-            decision, change = self._decide(request)
+            return self._answer(body)
         except Malformed as error:
             return self._refuse("400 Bad Request", str(error))
+        except RecursionError:
+            return self._refuse("400 Bad Request", "not an AdmissionReview: nested too deeply")
+        except Exception as error:  # noqa: BLE001 - whatever it is: the caller gets an answer, and the process goes on
+            return self._failed(error)
+
+    def _answer(self, body: bytes) -> Answer:
+        began = time.perf_counter()
+        request = decode(body)
+        decision, change = self._decide(request)
         self._metrics.count(decision)
         if decision.outcome is Outcome.UNDECIDED:
             self._record(request, change, decision)
@@ -225,6 +234,17 @@ class Webhook:
             audit["break-glass"] = f"{decision.bypass.ticket}: {decision.bypass.reason}"
         return audit
 
+    def _failed(self, error: Exception) -> Answer:
+        """A mistake of ours: neither allowed nor refused, the API server's failure policy decides.
+
+        Only where it happened is told: the text of an exception may quote what is in the object.
+        """
+        self._metrics.errors.inc()
+        frames = traceback.extract_tb(error.__traceback__)[-3:]
+        where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+        log.error("could not decide: %s at %s", type(error).__name__, where)
+        return "500 Internal Server Error", TEXT, b"tierguard cannot decide: an error of its own, see its log\n"
+
     def _refuse(self, status: str, problem: str) -> Answer:
         self._metrics.malformed.inc()
         clean = objects.printable(problem, 300)
@@ -240,4 +260,5 @@ def _drain(stream: Any) -> None:
 
 
 def _undecided(message: str) -> Decision:
-    return Decision(Outcome.UNDECIDED, (ChangeKind.NONE,), message=f"tierguard cannot decide: {message}")
+    told = objects.printable(f"tierguard cannot decide: {message}", MESSAGE_LIMIT)
+    return Decision(Outcome.UNDECIDED, (ChangeKind.NONE,), message=told)

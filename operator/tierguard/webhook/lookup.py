@@ -5,11 +5,11 @@ bounded in time (well below the API server's patience) and in number (a refused 
 turn into load).
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Container
 from http import HTTPStatus
-from urllib.parse import quote
 
 from tierguard.api.kinds import FREEZE
 from tierguard.api.model import GROUP, VERSION
@@ -29,6 +29,9 @@ PER_SECOND = 20
 PAUSE_SECONDS = 2.0
 """After one that failed nobody is asked for so long: an API server that does not answer would take all the time."""
 
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""Names that namespaces and workloads can have. `..`, a slash or nothing at all would be a question about something else."""
 
 _RESTS_ON_ABSENCE = (
     (RuleId.DISRUPTION_BUDGET, "poddisruptionbudgets", "policy/v1", "PodDisruptionBudget"),
@@ -51,7 +54,7 @@ class Lookups:
 
     def namespace(self, name: str) -> bool:
         """Learn the labels of namespace `name`."""
-        found = self._ask(f"/api/v1/namespaces/{quote(name)}")
+        found = self._ask("/api/v1/namespaces/{}", name)
         if found is None:
             return False
         self._cache.learn_namespace(found)
@@ -67,7 +70,7 @@ class Lookups:
         return any(learned)
 
     def _relist(self, namespace: str, path: str, api_version: str, kind: str) -> bool:
-        found = self._ask(f"/apis/{api_version}/namespaces/{quote(namespace)}/{path}")
+        found = self._ask(f"/apis/{api_version}/namespaces/{{}}/{path}", namespace)
         if found is None:
             return False
         items: list[KubeObject] = [{**item, "kind": kind} for item in found.get("items") or ()]
@@ -100,10 +103,13 @@ class Lookups:
     def workload(self, kind: str, namespace: str, name: str) -> KubeObject | None:
         """The workload itself."""
         entry = WORKLOAD_KINDS[kind]
-        return self._ask(f"/apis/{entry.api_version}/namespaces/{quote(namespace)}/{entry.resource}/{quote(name)}")
+        return self._ask(f"/apis/{entry.api_version}/namespaces/{{}}/{entry.resource}/{{}}", namespace, name)
 
-    def _ask(self, path: str) -> KubeObject | None:
-        return self._bounded(lambda: self._api.get(path, timeout=TIMEOUT))
+    def _ask(self, path: str, *names: str) -> KubeObject | None:
+        """What is at `path`, with `names` put into it; None also for what can be nothing's name."""
+        if not all(map(_NAME.fullmatch, names)):
+            return None
+        return self._bounded(lambda: self._api.get(path.format(*names), timeout=TIMEOUT))
 
     def _bounded(self, ask: Callable[[], KubeObject]) -> KubeObject | None:
         if not self._within_bounds():

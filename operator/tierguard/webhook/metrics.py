@@ -42,6 +42,11 @@ class Metrics:
         self.malformed = Counter(
             "tierguard_webhook_malformed_total", "Requests that were no admission review.", registry=registry
         )
+        self.errors = Counter(
+            "tierguard_webhook_errors_total",
+            "Reviews that were not decided for a mistake of tierguard's.",
+            registry=registry,
+        )
         self.lookups = Counter(
             "tierguard_webhook_lookups_total",
             "Questions to the API server for what was not in memory, by result.",

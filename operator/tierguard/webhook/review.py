@@ -68,13 +68,14 @@ class Malformed(Exception):  # noqa: N818 - it is the client's error, not ours
     """A request that is not one; the text says what is wrong with it, for the log and the caller."""
 
 
+_SCALE = "Scale"
 _DECODER = msgspec.json.Decoder(Review)
 _ENCODER = msgspec.json.Encoder()
 
 _KNOWN = frozenset(
     {(entry.group, entry.kind) for entry in WORKLOAD_KINDS.values()}
     | {(GROUP, kind.kind) for kind in KINDS}
-    | {("policy", "PodDisruptionBudget"), ("autoscaling", "Scale"), ("autoscaling", "HorizontalPodAutoscaler")}
+    | {("policy", "PodDisruptionBudget"), ("autoscaling", _SCALE), ("autoscaling", "HorizontalPodAutoscaler")}
     | {("networking.k8s.io", "NetworkPolicy")}
     | {("", kind) for kind in ("Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim")}
     | {("apiextensions.k8s.io", "CustomResourceDefinition")}
@@ -103,7 +104,30 @@ def decode(body: bytes) -> Request:
     if missing[request.operation]:
         message = f"{request.operation.value} without the object that it is about"
         raise Malformed(message)
+    _consistent(request)
     return request
+
+
+def _consistent(request: Request) -> None:
+    """Raise Malformed where the request says one thing and its objects another.
+
+    Decisions go by the objects: one of a kind that nobody judges, in the name of a kind that is judged, must not pass.
+    """
+    kind = request.kind
+    if (kind.kind == _SCALE) != (request.sub_resource == "scale"):
+        message = f"a {kind.kind} for the sub-resource {request.sub_resource!r}"
+        raise Malformed(message)
+    workload = WORKLOAD_KINDS.get(kind.kind)
+    if workload is not None and workload.version != kind.version:
+        message = f"unknown version {kind.version} of {kind.kind}: this webhook does not judge it"
+        raise Malformed(message)
+    api_version = f"{kind.group}/{kind.version}" if kind.group else kind.version
+    for obj in (request.object, request.old_object):
+        if obj is not None and (obj.get("kind") != kind.kind or obj.get("apiVersion") != api_version):
+            message = (
+                f"an object of {obj.get('apiVersion')} {obj.get('kind')} in a request about {api_version} {kind.kind}"
+            )
+            raise Malformed(message)
 
 
 def change_of(request: Request, parent: KubeObject | None = None) -> Change:
