@@ -51,9 +51,10 @@ _SERVED = {
 
 
 class SilentApi(Api):
-    """An API server that never answers; `asked` are the paths that it was asked for."""
+    """An API server that never answers, but what people may do if told; `asked` are the paths that it was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, rights: bool | None = None) -> None:
+        self.rights = rights
         self.asked: list[str] = []
 
     def get(self, path: str, query: Any = None, timeout: float = 0.0) -> KubeObject:  # noqa: ARG002 - the signature is Api's
@@ -62,7 +63,9 @@ class SilentApi(Api):
 
     def create(self, path: str, body: KubeObject, timeout: float = 0.0) -> KubeObject:  # noqa: ARG002
         self.asked.append(path)
-        raise ApiError(0, "POST", path, "no route to host")
+        if self.rights is None:
+            raise ApiError(0, "POST", path, "no route to host")
+        return {"status": {"allowed": self.rights}}
 
 
 @dataclass
@@ -80,10 +83,10 @@ class Reply:
 
 
 class Application:
-    """A webhook at one instant, which knows what `known` has and hears nothing of any API server."""
+    """A webhook at one instant that knows what `known` has, and hears nothing of any API server but everybody's `rights`."""
 
-    def __init__(self, now: datetime, known: tuple[Document, ...] = ()) -> None:
-        self.api = SilentApi()
+    def __init__(self, now: datetime, known: tuple[Document, ...] = (), rights: bool | None = None) -> None:
+        self.api = SilentApi(rights)
         self.cache = ClusterCache(self.api, "tierguard-system", Identities())
         self.registry = CollectorRegistry()
         self.journalist = Journalist(self.api, "tierguard-system")
@@ -162,8 +165,19 @@ def payment_core(image: str = f"{manifests.IMAGE}:1") -> Document:
         ],
         "envFrom": [{"configMapRef": {"name": "payment-settings"}}],
         "livenessProbe": {"httpGet": {"path": "/livez", "port": 8080}, "periodSeconds": 10},
-        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}},
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": "http", "httpHeaders": [{"name": "Host", "value": "x"}]}
+        },
+        "ports": [{"name": "http", "containerPort": 8080}],
         "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "64Mi"}},
+    }
+    made["spec"]["template"]["spec"] |= {
+        "volumes": [
+            {"name": "keys", "secret": {"secretName": "payment-keys"}},
+            {"name": "all", "projected": {"sources": [{"configMap": {"name": "payment-settings"}}]}},
+        ],
+        "initContainers": [{"name": "migrate", "image": manifests.PINNED, "restartPolicy": "Always"}],
+        "terminationGracePeriodSeconds": 30,
     }
     return made
 
@@ -234,7 +248,10 @@ def sound(kind: str) -> Document:
         ),
         "CustomResourceDefinition": (
             "apiextensions.k8s.io/v1",
-            {"metadata": {"name": "operationalfreezes.tierguard.io"}, "spec": {"group": "tierguard.io"}},
+            {
+                "metadata": {"name": "operationalfreezes.tierguard.io"},
+                "spec": {"versions": [{"name": "v1alpha1", "served": True, "storage": True}]},
+            },
         ),
         "OperationalFreeze": (
             "tierguard.io/v1alpha1",
@@ -276,7 +293,9 @@ def _changed(obj: Document) -> Document:
         new["spec"]["minReplicas"] = 1
     elif kind == "NetworkPolicy":
         new["spec"]["podSelector"] = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["other"]}]}
-    elif kind in ("OperationalFreeze", "ChangeWindow", "PaymentTierPolicy"):
+    elif kind == "CustomResourceDefinition":
+        new["spec"]["versions"][0]["served"] = False
+    elif kind in _OURS:
         new["spec"]["reason"] = "another"
     else:
         new["spec"]["more"] = "changed"
@@ -290,8 +309,52 @@ def every_review() -> Iterator[tuple[str, Document]]:
         yield f"{kind}-create", review(None, old)
         yield f"{kind}-update", review(old, _changed(old))
         yield f"{kind}-delete", review(old, None)
+        yield f"{kind}-announcement", review(_owned(old), _announced(_owned(old)))
+    yield "OperationalFreeze-signatures", review(sound("OperationalFreeze"), _signed(sound("OperationalFreeze")))
+    yield "PaymentTierPolicy-exemption", review(sound("PaymentTierPolicy"), _exempting(sound("PaymentTierPolicy")))
     for kind in ("Deployment", "StatefulSet", "ReplicaSet"):
         yield f"{kind}-scale", scale(kind, sound(kind)["metadata"]["name"], 3, 0)
+
+
+_ME = "dana@example.com"
+_REFERENCE = {"kind": "Deployment", "namespace": PLACE, "name": "payment-core"}
+
+
+def _owned(obj: Document) -> Document:
+    """`obj` as somebody's property, with the API server's book about who wrote what."""
+    fields: Document = {"f:metadata": {"f:annotations": {"f:tierguard.io/allow-deletion": {}}}}
+    owned = copy.deepcopy(obj)
+    owned["metadata"] |= {
+        "ownerReferences": [{"apiVersion": "v1", "kind": "Gadget", "name": "g", "uid": "u"}],
+        "managedFields": [{"manager": "kubectl-edit", "time": "2026-06-01T05:00:00Z", "fieldsV1": fields}],
+    }
+    return owned
+
+
+def _announced(obj: Document) -> Document:
+    """`obj` with the announcement of its deletion."""
+    new = copy.deepcopy(obj)
+    new["metadata"]["annotations"] = {"tierguard.io/allow-deletion": obj["metadata"]["name"]}
+    new["metadata"]["managedFields"].append({"manager": "kubectl-annotate", "time": "2026-06-01T05:00:01Z"})
+    return new
+
+
+def _signed(freeze: Document) -> Document:
+    """`freeze` with a lift, an exception and a review in the writer's name."""
+    request = {"requestedBy": _ME, "reason": "mended"}
+    freeze["spec"] |= {
+        "lift": {**request, "approvedBy": []},
+        "exceptions": [{**request, "workload": _REFERENCE, "expiresAt": "2026-11-12T00:00:00Z", "approvedBy": []}],
+        "reviews": [{"id": "1", "reviewedBy": _ME, "note": "seen"}],
+    }
+    return freeze
+
+
+def _exempting(policy: Document) -> Document:
+    """`policy` with an exemption in the writer's name."""
+    exemption = {"requestedBy": _ME, "reason": "soon", "workload": _REFERENCE, "rules": ["replicas"]}
+    policy["spec"]["exemptions"] = [{**exemption, "expiresAt": "2026-11-12T00:00:00Z", "approvedBy": []}]
+    return policy
 
 
 def scale(kind: str, name: str, before: int, after: int) -> Document:

@@ -77,14 +77,15 @@ ANYTHING = st.one_of(
     st.integers(),
     st.floats(allow_nan=False, allow_infinity=False),
 )
-FUZZED = settings(deadline=timedelta(seconds=5), max_examples=500, suppress_health_check=[HealthCheck.too_slow])
+FUZZED = settings(deadline=timedelta(seconds=5), max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 """The deadline is for one example, on a busy machine: what takes seconds is an attack, not a review."""
-FEWER = settings(FUZZED, max_examples=150)
+FEWER = settings(FUZZED, max_examples=100)
 
 
 @cache
 def application(frozen: bool) -> Application:
-    return Application(FROZEN if frozen else OPEN)
+    """In the freeze nobody has any rights; else everybody all of them, so that what hangs on them is met both ways."""
+    return Application(FROZEN, rights=False) if frozen else Application(OPEN, rights=True)
 
 
 def places(node: Any) -> Iterator[tuple[Any, Any]]:
@@ -165,6 +166,24 @@ def test_wrong_types_at_any_depth_get_an_answer(document: Document, frozen: bool
     reply = application(frozen).ask(encoded(document))
 
     check(reply, document["request"].get("uid"))
+
+
+@pytest.mark.parametrize("value", [[], {}, 1.5, True])
+@pytest.mark.parametrize("kind", ["Deployment", "Namespace"])
+def test_a_tier_of_any_type_is_refused_as_none(kind: str, value: Any) -> None:
+    document = copy.deepcopy(VALID[f"{kind}-update"])
+    document["request"]["object"]["metadata"]["labels"]["tierguard.io/tier"] = value
+    reply = application(frozen=False).ask(encoded(document))
+
+    check(reply)
+    assert "which is no tier" in reply.body.decode()
+
+
+def test_an_announcement_with_unreadable_managed_fields_gets_an_answer() -> None:
+    document = copy.deepcopy(VALID["Deployment-announcement"])
+    document["request"]["object"]["metadata"]["managedFields"] = [None]
+
+    check(application(frozen=True).ask(encoded(document)))
 
 
 @FUZZED
@@ -425,7 +444,7 @@ def test_no_single_disguise_gets_a_rollout_through_a_freeze(evasion: Callable[[D
     reply = application(frozen=True).ask(encoded(document))
 
     check(reply)
-    assert reply.status.startswith("503") or reply.response["allowed"] is False
+    assert reply.response["allowed"] is False
 
 
 def test_the_same_rollout_passes_while_nothing_holds_it() -> None:

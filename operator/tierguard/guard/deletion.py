@@ -39,7 +39,7 @@ def announces(old: KubeObject, new: KubeObject) -> bool:
 
 def _undone(obj: KubeObject) -> bool:
     return any(
-        entry.get("manager") == _UNDO
+        objects.value(entry, "manager") == _UNDO
         and f"f:{ALLOW_DELETION}" in objects.mapping(entry, "fieldsV1", "f:metadata", "f:annotations")
         for entry in objects.sequence(obj, "metadata", "managedFields")
     )
