@@ -16,6 +16,11 @@ ALLOWED_AS_IS = Decision(Outcome.ALLOWED, (ChangeKind.NONE,))
 
 _HOLDS = (FREEZE_RULE, WINDOW_RULE)
 _ORDER = {FREEZE_RULE: 0, WINDOW_RULE: 1, "deletion": 2, "tier": 3}
+_TAIL_LIMIT = MESSAGE_LIMIT * 2 // 3
+_DETAIL_ROOM = 60
+"""Characters of what is wrong that a refusal has room for, whatever the names in it."""
+_NAME_LIMIT = 63
+"""Characters of a name that a refusal has room for: our own kinds' names are no longer."""
 _SHORT = {"OperationalFreeze": "ofz", "ChangeWindow": "cw", "PaymentTierPolicy": "ptp"}
 
 
@@ -69,20 +74,31 @@ def refusal(change: Change, denying: list[Finding], possible_from: datetime | No
     """
     first = denying[0]
     kind, _, name = first.source.partition("/")
-    others = list(dict.fromkeys(f.rule for f in denying[1:]))
-    more = f" (+{len(denying) - 1} more: {', '.join(others)})" if others else ""
     if first.rule in _HOLDS:
         zone = next((hold for hold in holds if hold.source == first.source), None)
         open_ended = "no end is set, two people can lift it" if zone and zone.until_lifted else "no end is known"
         when = f"possible from {_instant(possible_from, zone)}" if possible_from else open_ended
-        tail = f"; {when}, {first.remedy}{more}. See: kubectl describe {_SHORT[kind]} {name}"
-        head = first.detail
-    else:
-        tail = f"; {first.remedy}{more}."
-        breaks = f" breaks {kind} {name}, rule {first.rule}" if kind == POLICY.kind != change.kind else ""
-        head = f"{change.subject}{breaks}: {first.detail}"
-    tail = printable(tail, MESSAGE_LIMIT * 2 // 3)
-    return printable(head, MESSAGE_LIMIT - len(tail)) + tail
+        see = f". See: kubectl describe {_SHORT[kind]} {printable(name, _NAME_LIMIT)}"
+        tail = _tail(f"; {when}, ", first.remedy, denying, see, _TAIL_LIMIT)
+        return printable(first.detail, MESSAGE_LIMIT - len(tail)) + tail
+    subject = printable(change.subject, _NAME_LIMIT)
+    policy = printable(f"{kind} {name}", len(kind) + 1 + _NAME_LIMIT)
+    breaks = f" breaks {policy}, rule {first.rule}" if kind == POLICY.kind != change.kind else ""
+    limit = MESSAGE_LIMIT - len(subject) - len(breaks) - _DETAIL_ROOM
+    tail = _tail("; ", first.remedy, denying, ".", min(limit, _TAIL_LIMIT))
+    room = MESSAGE_LIMIT - len(tail)
+    whole = f"{change.subject}{breaks}: {first.detail}"
+    return printable(whole if len(whole) <= room else f"{subject}{breaks}: {first.detail}", room) + tail
+
+
+def _tail(before: str, remedy: str, denying: list[Finding], after: str, limit: int) -> str:
+    """The end of a refusal. Of what does not fit the other findings' rules give way first, then the remedy."""
+    others = list(dict.fromkeys(finding.rule for finding in denying[1:]))
+    more = f" (+{len(denying) - 1} more)" if others else ""
+    room = limit - len(before) - len(after)
+    remedy = printable(remedy, room - len(more))
+    named = f" (+{len(denying) - 1} more: {', '.join(others)})" if others else ""
+    return before + remedy + (named if len(remedy) + len(named) <= room else more) + after
 
 
 def _instant(instant: datetime, hold: Hold | None) -> str:
