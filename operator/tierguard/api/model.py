@@ -35,6 +35,9 @@ Ticket = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 """Text for people. Short: it is repeated in every refusal."""
 
+Line = Annotated[str, StringConstraints(max_length=512)]
+"""A line of a status: what the operator writes about one object, cut to this."""
+
 Timestamp = AwareDatetime
 """An RFC 3339 instant; one without an offset is refused."""
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tierguard.api.freeze import WorkloadReference
-from tierguard.api.model import ApiModel, Sentence, Tier, Timestamp
+from tierguard.api.model import ApiModel, Line, Sentence, Tier, Timestamp
 from tierguard.api.rules import Enforcement, RuleId, Rules
 from tierguard.api.scope import APPROVED_BY_ANOTHER, Accountable, StatusBase, WorkloadScope
 
@@ -81,7 +81,7 @@ class PolicyStatus(StatusBase):
         description="The rules that are broken, and by how many workloads.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["rule"]},
     )
-    violations: list[str] = Field(
+    violations: list[Line] = Field(
         default=[],
         max_length=20,
         description="The worst offenders first, as namespace/kind/name: rule, at most twenty.",

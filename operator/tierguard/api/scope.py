@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 from pydantic.config import JsonDict
 
-from tierguard.api.model import ApiModel, Identity, Sentence, Ticket, Tier, Timestamp
+from tierguard.api.model import ApiModel, Identity, Line, Sentence, Ticket, Tier, Timestamp
 
 LabelKey = Annotated[
     str,
@@ -199,7 +199,7 @@ class StatusBase(ApiModel):
     )
     guarded_workloads: int | None = Field(default=None, ge=0, description="How many workloads this selects now.")
 
-    passed_unjudged: list[str] = Field(
+    passed_unjudged: list[Line] = Field(
         default=[],
         max_length=20,
         description="Changes that this would have refused and that are there all the same, as the webhook could not be asked"
