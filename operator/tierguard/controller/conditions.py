@@ -6,6 +6,7 @@ questions: does the change touch what a freeze keeps as it is (`touches`), and i
 
 from collections.abc import Iterable
 
+from tierguard.api.model import VERSION
 from tierguard.guard import celtext
 from tierguard.guard.breakglass import BREAK_GLASS
 from tierguard.guard.definitions import DEFINITIONS
@@ -26,6 +27,7 @@ MOST_SERVICES = 100
 
 NEW_JOB = "request.resource.resource == 'jobs' && request.operation == 'CREATE'"
 _RESOURCE = "request.resource.resource"
+_NAME = "oldObject.?metadata.?name.orValue('?')"
 _OWNERS = "metadata.?ownerReferences.orValue([])"
 _ANNOTATIONS = "metadata.?annotations.orValue({})"
 
@@ -95,14 +97,26 @@ def deletes() -> str:
 
 
 def announced() -> str:
-    """Whether the object carries the announcement of its deletion, by its own name."""
+    """Whether the object carries the announcement of its deletion, by its own name.
+
+    The object's, as the request has none when a whole collection is deleted: nothing would be announced by nothing.
+    """
     key = celtext.text(ALLOW_DELETION)
-    return f"oldObject.?{_ANNOTATIONS}[?{key}].orValue('') == request.name"
+    return f"oldObject.?{_ANNOTATIONS}[?{key}].orValue('') == {_NAME}"
 
 
 def of_definitions() -> str:
-    """Whether it is one of our CustomResourceDefinitions."""
-    return celtext.one_of("request.name", DEFINITIONS)
+    """Whether it takes one of our CustomResourceDefinitions away, or leads to it.
+
+    Other changes pass without being asked about: a new version of the chart must install while no webhook answers.
+    """
+    version = f"v.?name.orValue('') == {celtext.text(VERSION)} && v.?served.orValue(false) && v.?storage.orValue(false)"
+    takes = disjunction(
+        deletes(),
+        _differ(f"{_ANNOTATIONS}[?{celtext.text(ALLOW_DELETION)}].orValue('')", plain=True),
+        f"!object.?spec.?versions.orValue([]).exists(v, {version})",
+    )
+    return conjunction(celtext.one_of(_NAME, DEFINITIONS), takes)
 
 
 # What the request is about.
