@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.install import WEBHOOKS
+from tests.cluster.processes import poll
 from tests.e2e import manifests
 from tests.e2e.outage import compiled, without_webhooks
 from tests.e2e.world import DANA, Answer, EmbeddedWorld, only_in
@@ -101,3 +102,44 @@ def test_no_forged_time_passes_through_a_freeze_without_a_webhook(world: Embedde
                 if forged(world, namespace, forge, manager).passed
             ]
     assert passed == []
+
+
+def test_planted_times_are_refused_outside_of_a_freeze_too_and_honest_ones_pass(
+    world: EmbeddedWorld, namespace: str
+) -> None:
+    assert world.apply(manifests.deployment(namespace), user=DANA).passed
+    coming = manifests.freeze(f"coming-{namespace[-12:]}", startsAt=_at(timedelta(days=20)))
+    with world.in_force(only_in(namespace, coming)):
+        world.until("the API server knows the freeze", lambda: compiled(world, coming["metadata"]["name"]))
+        answers: list[str] = []
+
+        def looked_at() -> bool:
+            # The API server refreshes its policies each second: the first tries may pass. Each has an image of its own, as
+            # what does not change the template is not looked at.
+            answers.append(forged(world, namespace, planted(YEAR), f"try-{len(answers)}").out)
+            return "not now" in answers[-1]
+
+        found = world.get("validatingadmissionpolicies", "tierguard-clock")
+        assert poll(looked_at, 30), (answers[-1], found["spec"]["matchConditions"], found.get("status"))
+        for way in ("an entry of last year", "ten entries, so that the real one is folded", "twelve old entries"):
+            answer = settled(world, namespace, WAYS[way], "second")
+            assert "not now" in answer.out, (way, answer.out)
+        for way in ("nothing forged", "emptied"):
+            answer = settled(world, namespace, WAYS[way], f"honest-{way[:4].strip()}")
+            assert answer.passed, (way, answer.out)
+
+
+def settled(world: EmbeddedWorld, namespace: str, forge: Forge, manager: str) -> Answer:
+    """As `forged`, again while the controller's status comes in between."""
+    answers: list[Answer] = []
+
+    def said() -> bool:
+        answers.append(forged(world, namespace, forge, manager))
+        return "object has been modified" not in answers[-1].out
+
+    world.until("no conflict", said)
+    return answers[-1]
+
+
+def _at(after: timedelta) -> str:
+    return (datetime.now(UTC) + after).strftime("%Y-%m-%dT%H:%M:%SZ")
