@@ -165,6 +165,7 @@ def test_the_operator_is_started_with_the_names_that_the_chart_gave(rendered: li
         "--configuration-name=tierguard",
         "--owner-cluster-role=tierguard-operator",
         "--health-listen=0.0.0.0:8080",
+        "--clock-probe-seconds=20",
     ]
 
 
@@ -487,10 +488,24 @@ def test_cert_manager_makes_the_certificate_where_it_is_wanted(chart: Chart, ren
 
 def test_the_policies_of_the_api_server_are_made_once_and_can_be_left_out(chart: Chart, rendered: list[Object]) -> None:
     names = {found["metadata"]["name"] for found in of_kind(rendered, "ValidatingAdmissionPolicy")}
-    assert names == {"tierguard-clock", "tierguard-break-glass"}
+    assert names == {"tierguard-clock", "tierguard-clock-probe", "tierguard-break-glass"}
     actions = {
         found["spec"]["policyName"]: found["spec"]["validationActions"]
         for found in of_kind(rendered, "ValidatingAdmissionPolicyBinding")
     }
-    assert actions == {"tierguard-clock": ["Deny"], "tierguard-break-glass": ["Audit"]}
-    assert not list(of_kind(chart.render("admissionPolicies.enabled=false"), "ValidatingAdmissionPolicy"))
+    denied = {"tierguard-clock": ["Deny"], "tierguard-clock-probe": ["Deny"]}
+    assert actions == {**denied, "tierguard-break-glass": ["Audit"]}
+    without = chart.render("admissionPolicies.enabled=false")
+    assert not list(of_kind(without, "ValidatingAdmissionPolicy"))
+    assert not any("clock" in argument for argument in container_of(without, "operator")["args"])
+
+
+def test_the_operator_hears_of_a_dead_clock_long_before_the_policy_refuses_by_it(chart: Chart) -> None:
+    rendered = chart.render("admissionPolicies.clockToleranceSeconds=900")
+    judged, probed = (
+        the(rendered, "ValidatingAdmissionPolicy", name)["spec"]["validations"][0]["expression"]
+        for name in ("tierguard-clock", "tierguard-clock-probe")
+    )
+    assert "+ duration('900s')" in judged
+    assert "+ duration('450s')" in probed
+    assert "--clock-probe-seconds=30" in container_of(rendered, "operator")["args"]

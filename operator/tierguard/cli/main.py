@@ -178,6 +178,12 @@ def _operator(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         metavar="DURATION",
         help="how long a serving certificate is good for, as 90d, the default",
     )
+    operator.add_argument(
+        "--clock-probe-seconds",
+        type=int,
+        default=0,
+        help="how often to see whether the API server can tell planted times; default 0: never, it has no such policies",
+    )
     operator.set_defaults(run=_run_operator)
 
 
@@ -201,6 +207,7 @@ def _run_operator(options: argparse.Namespace) -> int:
             log_level=options.log_level,
             lifetimes=Lifetimes(options.ca_lifetime, options.certificate_lifetime),
             certificates_from_elsewhere=options.certificates == "cert-manager",
+            clock_probe_seconds=max(0, options.clock_probe_seconds),
         )
     )
     return 0

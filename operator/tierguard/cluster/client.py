@@ -83,6 +83,13 @@ class Api:
         """POST `body` to the collection at `path`. Raises ApiError (409 when it exists)."""
         return self._json("POST", path, None, body, "application/json", timeout)
 
+    def rehearse(self, path: str, body: KubeObject, timeout: float) -> None:
+        """POST `body` as a dry run. Raises ApiError.
+
+        The connection ends with it: behind a load balancer the next call may reach another API server.
+        """
+        self._json("POST", path, {"dryRun": "All"}, body, "application/json", timeout, last=True)
+
     def replace(self, path: str, body: KubeObject, timeout: float = CALL_TIMEOUT) -> KubeObject:
         """PUT `body` at `path`. Raises ApiError (409 when its resourceVersion is not the stored one)."""
         return self._json("PUT", path, None, body, "application/json", timeout)
@@ -132,10 +139,12 @@ class Api:
         body: KubeObject | None,
         content_type: str | None,
         timeout: float,
+        *,
+        last: bool = False,
     ) -> KubeObject:
         self.check(method, path)
         deadline = time.monotonic() + timeout
-        response = self._send(method, path, query, body, content_type, urllib3.Timeout(total=timeout))
+        response = self._send(method, path, query, body, content_type, urllib3.Timeout(total=timeout), last=last)
         try:
             if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                 raise _refused(response, method, path)
@@ -153,8 +162,12 @@ class Api:
         body: KubeObject | None,
         content_type: str | None,
         timeout: urllib3.Timeout,
+        *,
+        last: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         headers = {"Accept": "application/json", **({"Content-Type": content_type} if content_type else {})}
+        if last:
+            headers["Connection"] = "close"
         if token := self._configuration.get_api_key_with_prefix("BearerToken"):
             headers["authorization"] = token
         url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")

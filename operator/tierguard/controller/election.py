@@ -83,9 +83,11 @@ class LeaderApi(Api):
         body: KubeObject | None,
         content_type: str | None,
         timeout: float,
+        *,
+        last: bool = False,
     ) -> KubeObject:
         bounded = timeout if method == "GET" else min(timeout, WRITE_SECONDS)
-        return super()._json(method, path, query, body, content_type, bounded)
+        return super()._json(method, path, query, body, content_type, bounded, last=last)
 
 
 class Election:

@@ -14,6 +14,7 @@ from tierguard.cluster import record
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.controller import announce
+from tierguard.controller.clockwork import Reading
 from tierguard.controller.closed import Closed
 from tierguard.controller.ledgers import Told, events, together
 from tierguard.controller.maintained import wanted_budgets
@@ -57,12 +58,12 @@ class StatusKeeper:
         self._known: set[str] = set()
         """What was told already, so that it is not posted again and again only to be refused as a duplicate."""
 
-    def keep(self, surveyed: tuple[Surveyed, ...], stretches: Closed | None, now: datetime) -> None:
+    def keep(self, surveyed: tuple[Surveyed, ...], stretches: Closed | None, clock: Reading, now: datetime) -> None:
         """Write what changed. Raises the first ApiError after all were tried; the next pass writes the rest."""
         state = self._cache.state
         told = together(tuple(self._cache.journals.values()))
         passed = self._accountant.kept()
-        seen = Seen(surveyed, told, state, tuple(self._cache.jobs.values()), passed, stretches)
+        seen = Seen(surveyed, told, state, tuple(self._cache.jobs.values()), passed, stretches, clock)
         work: list[Callable[[], None]] = [
             *(partial(self._hold, FREEZE, freeze, freeze_status, seen, now) for freeze in state.freezes),
             *(partial(self._hold, WINDOW, window, window_status, seen, now) for window in state.windows),

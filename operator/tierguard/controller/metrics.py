@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 
 from tierguard.api.kinds import FREEZE, POLICY, WINDOW
 from tierguard.cluster.cache import ClusterCache
+from tierguard.controller.clockwork import Reading
 from tierguard.controller.reconcile import Reconciler
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
@@ -121,6 +122,16 @@ class ProcessCollector(Collector):
         for kind, seconds in self._cache.staleness().items():
             staleness.add_metric((kind,), float("inf") if seconds is None else seconds)
         yield staleness
+        clockwork = self._reconciler.clockwork
+        if clockwork.probes and leading:
+            clock = GaugeMetricFamily(
+                "tierguard_clock_policy",
+                "1 for the state of the clock by which the API server tells planted times from real ones.",
+                labels=("state",),
+            )
+            for reading in Reading:
+                clock.add_metric((reading.value,), 1.0 if reading is clockwork.reading else 0.0)
+            yield clock
         stretches = self._reconciler.stretches
         if stretches is not None:
             yield GaugeMetricFamily(

@@ -31,6 +31,8 @@ class Options:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     certificates_from_elsewhere: bool = False
     """Whether something else (cert-manager) keeps the Secret with the webhook's certificate."""
+    clock_probe_seconds: int = 0
+    """How often to see whether the clock inside the API server goes; 0 where the chart's policies are not installed."""
 
     @property
     def authority_secret(self) -> str:
@@ -41,6 +43,11 @@ class Options:
     def clock_policy(self) -> str:
         """The ValidatingAdmissionPolicy against planted times, which the chart makes."""
         return f"{self.configuration_name}-clock"
+
+    @property
+    def clock_probe(self) -> str:
+        """The one that shows whether its clock goes, and the ConfigMap that is never made."""
+        return f"{self.clock_policy}-probe"
 
     @property
     def serving_secret(self) -> str:

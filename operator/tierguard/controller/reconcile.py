@@ -14,8 +14,9 @@ import urllib3
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.controller import identity
+from tierguard.controller.clockwork import ClockKeeper
 from tierguard.controller.closed import Closed
-from tierguard.controller.configuration import EXEMPT_NAMESPACES, clock_policy, compiled, configuration
+from tierguard.controller.configuration import EXEMPT_NAMESPACES, compiled, configuration
 from tierguard.controller.journals import JournalKeeper
 from tierguard.controller.keepers import BudgetKeeper, RecordKeeper, StatusKeeper
 from tierguard.controller.options import FIELD_MANAGER, Options
@@ -70,8 +71,6 @@ class Reconciler:
         self._installed: datetime | None = None
         self._configured: KubeObject | None = None
         self._configured_at: datetime | None = None
-        self._clock_policy: KubeObject | None = None
-        self._clock_policy_at: datetime | None = None
         self._scan = Scan()
         self.accountant = Accountant()
         self._statuses = StatusKeeper(api, cache, self.accountant)
@@ -79,6 +78,7 @@ class Reconciler:
         self._suspensions = SuspensionKeeper(api, cache)
         self._journals = JournalKeeper(api, cache, options.namespace)
         self._records = RecordKeeper(api, cache, options.namespace)
+        self.clockwork = ClockKeeper(api, options)
 
     def observe(self, kind: str, obj: KubeObject) -> None:
         """Take note of what may be gone again when the next pass comes. Called from the reflectors' threads."""
@@ -95,7 +95,8 @@ class Reconciler:
 
     def start_over(self) -> None:
         """Forget what was written: while another operator led, it may have become something else."""
-        self._configured = self._clock_policy = None
+        self._configured = None
+        self.clockwork.start_over()
         self._certificates_checked = None
         self._records.start_over()
 
@@ -112,17 +113,20 @@ class Reconciler:
             return outcome
         surveyed = self._scan.survey(self._cache.state, self._cache.versions, now)
         self._step(outcome, "webhook configuration", lambda: self._configure(surveyed, now))
-        self._step(outcome, "clock policy", lambda: self._guard_clock(surveyed, now))
+        self._step(outcome, "clock", lambda: self.clockwork.look(now))
+        self._step(outcome, "clock policy", lambda: self.clockwork.write(self._cache.state, surveyed, now))
         self._step(outcome, "rollback record", lambda: self._records.keep(surveyed, self._installation(), now))
         self._step(outcome, "disruption budgets", lambda: self._budgets.keep(surveyed, now))
-        self._step(outcome, "status", lambda: self._statuses.keep(surveyed, self.stretches, now))
+        self._step(
+            outcome, "status", lambda: self._statuses.keep(surveyed, self.stretches, self.clockwork.reading, now)
+        )
         # After the status, which so tells of each CronJob what it was before.
         self._step(outcome, "suspensions", lambda: self._suspensions.keep(now))
         self._step(outcome, "journals", lambda: self._journals.keep(now))
         if outcome.failed:
             outcome.pause = max(RETRY_PAUSE, outcome.retry_after)
         else:
-            outcome.pause = min(outcome.pause, self._until_transition(now))
+            outcome.pause = min(outcome.pause, self._until_transition(now), self.clockwork.until_due(now))
         return outcome
 
     def _step(self, outcome: Outcome, name: str, act: Callable[[], None]) -> None:
@@ -169,19 +173,6 @@ class Reconciler:
         if wanted != self._configured:
             log.info("wrote the webhook configuration")
         self._configured, self._configured_at, self.stretches = wanted, now, asked.stretches
-
-    def _guard_clock(self, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
-        """Tell the policy against planted times what to look at: what is guarded, and only while a freeze is in sight."""
-        wanted = clock_policy(
-            self._options.clock_policy, self._cache.state, surroundings(surveyed, self._cache.state), now
-        )
-        recent = self._clock_policy_at is not None and now - self._clock_policy_at < timedelta(seconds=LONGEST_PAUSE)
-        if wanted == self._clock_policy and recent:
-            return
-        path = f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{self._options.clock_policy}"
-        if self._api.find(path) is not None:  # else the chart's value admissionPolicies.enabled is false
-            self._api.apply(path, wanted, FIELD_MANAGER)
-        self._clock_policy, self._clock_policy_at = wanted, now
 
     def _owner(self) -> KubeObject | None:
         name = self._options.owner_cluster_role

@@ -8,6 +8,7 @@ from typing import Any
 from tierguard.api.ledger import MOST_LISTED
 from tierguard.api.model import rfc3339
 from tierguard.controller import ledgers, suspension
+from tierguard.controller.clockwork import SAYINGS, Reading
 from tierguard.controller.closed import HORIZON, Closed
 from tierguard.controller.passed import Passed, lines
 from tierguard.controller.rollback import RECORDED_KINDS, complete
@@ -32,6 +33,8 @@ class Seen:
     passed: tuple[Passed, ...] = ()
     stretches: Closed | None = None
     """What of the freezes the webhook configuration has."""
+    clock: Reading = Reading.UNKNOWN
+    """Whether the API server can tell planted times."""
 
 
 MOST_UPCOMING = 5
@@ -88,7 +91,7 @@ def freeze_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> 
     status = _hold_status(_FREEZE, stored, hold, seen, len(selected), now)
     active = hold.timeline.covering(now) is not None
     if hold.deploys:
-        status["conditions"].append(_compiled(stored, hold, seen.stretches, now))
+        status["conditions"].append(_compiled(stored, hold, seen, now))
     status |= {
         "workloads": [str(s.classified.workload) for s in selected[:MOST_LISTED]],
         "rolloutsInFlight": _in_flight(stored, selected, began=was(stored, "Active") != "True") if active else [],
@@ -106,13 +109,16 @@ def freeze_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> 
     return status
 
 
-def _compiled(stored: KubeObject, hold: Hold, stretches: Closed | None, now: datetime) -> Status:
+def _compiled(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> Status:
     """Whether the API server itself refuses what the freeze holds, should no webhook answer."""
+    stretches = seen.stretches
     known = stretches is not None and (hold.name, hold.generation) in stretches.freezes
     coarsened = stretches is not None and stretches.coarsened
     message = f"the API server holds it without any webhook too, as far as {HORIZON.days} days ahead"
     if coarsened:
         message += "; there is too much to compile it exactly, so without a webhook it refuses more"
+    if seen.clock in SAYINGS:
+        message += f"; but {SAYINGS[seen.clock]}"
     return condition(
         stored,
         "Compiled",
