@@ -63,6 +63,9 @@ class LabelSelector:
             found = labels.get(key)
             if isinstance(found, str) and found in values:
                 return False
+        return not (self.present or self.absent) or self._has_keys(labels)
+
+    def _has_keys(self, labels: Mapping[str, str]) -> bool:
         return all(key in labels for key in self.present) and not any(key in labels for key in self.absent)
 
 

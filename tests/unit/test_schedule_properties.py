@@ -249,6 +249,26 @@ def test_walking_a_timeline_finds_each_interval_once_and_in_order(
     assert Timeline.fixed(walked).upcoming(now, 30) == walked
 
 
+@settings(deadline=None, max_examples=80)
+@given(
+    st.sampled_from([zone for zone, _ in DAYS]),
+    schedules,
+    st.lists(st.tuples(instants, st.integers(-60, 200_000)), min_size=1, max_size=4),
+    st.none() | instants,
+)
+def test_a_timeline_touches_a_span_if_it_has_an_interval_there(
+    zone: str, periods: list[dict[str, Any]], spans: list[tuple[datetime, int]], floor: datetime | None
+) -> None:
+    timeline = Timeline.recurring(compiled(zone, *periods))
+    if floor is not None:
+        timeline = timeline.suspended_until(floor)
+    for start, minutes in spans:
+        end = start + timedelta(minutes=minutes)
+        found = [] if end < start else timeline.between(start, end + timedelta(microseconds=1))
+        assert timeline.touches(start, end) is bool(found)
+        assert Timeline.fixed(found).touches(start, end) is bool(found)
+
+
 @pytest.mark.parametrize(("zone", "day"), DAYS)
 def test_the_oracle_sees_the_transition_it_is_there_for(zone: str, day: date) -> None:
     offsets = {tick.wall - tick.at.replace(tzinfo=None) for tick in clock(zone, day)}

@@ -218,3 +218,13 @@ def test_a_date_with_its_year_is_found_however_far_away_it_is(year: int) -> None
     assert found is not None
     assert found.start == datetime(year - 1, 12, 31, 17, tzinfo=UTC)
     assert timeline.next_after(found.start) is None
+
+
+def test_a_span_touches_an_interval_that_starts_at_its_end_and_none_that_ends_at_its_start() -> None:
+    timeline = Timeline.fixed([span("2026-11-11T00:00", "2026-11-12T00:00")])
+    assert timeline.touches(at("2026-11-10T00:00"), at("2026-11-11T00:00"))
+    assert not timeline.touches(at("2026-11-10T00:00"), at("2026-11-10T23:59"))
+    assert not timeline.touches(at("2026-11-12T00:00"), at("2026-11-13T00:00"))
+    assert timeline.touches(at("2026-11-11T23:59"), at("2026-11-13T00:00"))
+    assert Timeline.always().touches(BEGINNING, BEGINNING)
+    assert Timeline.always().touches(FOREVER, FOREVER)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from tierguard.api.scope import ChangeKind
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
-from tierguard.guard.workload import HASH_LABELS, RESTARTED_AT, Workload, essence, images_cannot_move, template_hash
+from tierguard.guard.workload import HASH_LABELS, RESTARTED_AT, Workload, images_cannot_move
 
 
 class Operation(StrEnum):
@@ -120,7 +120,7 @@ def kinds_of_update(
 
 def _resume(new: Workload, was_available: WasAvailable) -> ChangeKind:
     """Resuming is harmless when it rolls out nothing new: `kubectl` cannot roll back a paused Deployment."""
-    known = new.entry.kind == "Deployment" and was_available(template_hash(new.template))
+    known = new.entry.kind == "Deployment" and was_available(new.template_hash)
     return ChangeKind.ROLLBACK if known else ChangeKind.RESUME
 
 
@@ -138,12 +138,12 @@ def _template(
 ) -> set[ChangeKind]:
     if old.template == new.template:
         return set()
-    if essence(old.template) == essence(new.template):
+    if old.essence == new.essence:
         if not _moves_pods(old, new):
             return set()
         # Without digests the "same" template may run other code than what is running now.
         return {ChangeKind.RESTART if images_cannot_move(new.template, immutable_tags) else ChangeKind.ROLLOUT}
-    return {ChangeKind.ROLLBACK if was_available(template_hash(new.template)) else ChangeKind.ROLLOUT}
+    return {ChangeKind.ROLLBACK if was_available(new.template_hash) else ChangeKind.ROLLOUT}
 
 
 def _moves_pods(old: Workload, new: Workload) -> bool:
@@ -163,7 +163,7 @@ def restarts_unpinned(old: Workload, new: Workload, immutable_tags: tuple[str, .
     """Whether it is a restart that counts as a rollout, because the images may have moved under their tags."""
     return (
         old.template != new.template
-        and essence(old.template) == essence(new.template)
+        and old.essence == new.essence
         and _moves_pods(old, new)
         and not images_cannot_move(new.template, immutable_tags)
     )

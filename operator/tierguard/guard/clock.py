@@ -9,10 +9,16 @@ from datetime import datetime, timedelta
 from tierguard.guard import objects
 from tierguard.guard.change import Change, Operation
 from tierguard.guard.objects import KubeObject
+from tierguard.schedule import BEGINNING, FOREVER
 
 BELIEVED = timedelta(minutes=15)
 """How far it may be from the webhook's own clock: an old manifest's creation says nothing about now."""
 _KEYS = ("manager", "operation", "apiVersion", "subresource", "time")
+
+
+def believable(now: datetime) -> tuple[datetime, datetime]:
+    """The first and the last instant that `carried` may say at `now`."""
+    return now - min(BELIEVED, now - BEGINNING), now + min(BELIEVED, FOREVER - now)
 
 
 def carried(change: Change, now: datetime) -> datetime | None:
@@ -22,8 +28,8 @@ def carried(change: Change, now: datetime) -> datetime | None:
     if change.operation is Operation.CREATE:
         written = objects.value(change.new, "metadata", "creationTimestamp")
     else:
-        old = set(map(_entry, _fields(change.old)))
-        fresh = [entry for entry in map(_entry, _fields(change.new)) if entry not in old]
+        old = set(map(_entry, objects.managed_fields(change.old)))
+        fresh = [entry for entry in map(_entry, objects.managed_fields(change.new)) if entry not in old]
         written = fresh[0][-1] if len(fresh) == 1 else None
     try:
         instant = datetime.fromisoformat(str(written))
@@ -31,10 +37,6 @@ def carried(change: Change, now: datetime) -> datetime | None:
         return None
     believed = instant.tzinfo is not None and abs(instant - now) <= BELIEVED
     return instant if believed else None
-
-
-def _fields(obj: KubeObject | None) -> list[KubeObject]:
-    return [entry for entry in objects.sequence(obj, "metadata", "managedFields") if isinstance(entry, dict)]
 
 
 def _entry(field: KubeObject) -> tuple[str, ...]:

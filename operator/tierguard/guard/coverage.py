@@ -51,14 +51,20 @@ def controllers_of(
     `instead` is put in place of the stored workload of the same name, with `replicas` where they are given. Pods that
     nothing controls are left out: they add nothing to what is expected, and nobody replaces them.
     """
-    stored = {(w.kind, w.name): w for w in state.in_namespace(budget.namespace)}
-    if instead is not None:
-        stored[(instead.kind, instead.name)] = instead
+    place = None if instead is None else (instead.kind, instead.name)
+    found = {(w.kind, w.name): w for w in state.in_namespace(budget.namespace) if _covered(w, budget)}
+    if instead is not None and place is not None:
+        found.pop(place, None)
+        if _covered(instead, budget):
+            found[place] = instead
     return [
         Controller(w.kind, replicas if w is instead and replicas is not None else _pods(w, state), _has_scale(w))
-        for _, w in sorted(stored.items(), key=lambda item: item[0])
-        if w.kind != "Pod" and w.template_labels and budget.selects(pod_labels(w))
+        for _, w in sorted(found.items(), key=lambda item: item[0])
     ]
+
+
+def _covered(workload: Workload, budget: Budget) -> bool:
+    return workload.kind != "Pod" and bool(workload.template_labels) and budget.selects(pod_labels(workload))
 
 
 def _pods(workload: Workload, state: State) -> int:

@@ -41,7 +41,7 @@ from tierguard.guard.soundness import judge
 from tierguard.guard.state import State
 from tierguard.guard.surroundings import evaluate_network_policy
 from tierguard.guard.volumes import evaluate_claim
-from tierguard.guard.workload import WORKLOAD_KINDS, Workload, template_hash
+from tierguard.guard.workload import WORKLOAD_KINDS, Workload
 
 _MOST_QUESTIONS = 4
 """Questions to RBAC about one change."""
@@ -59,7 +59,7 @@ def evaluate(change: Change, state: State, now: datetime) -> Decision:
         if change.user in state.identities.controllers:
             return _by_controller(change, state, now)
         return _EVALUATORS.get(change.kind, _not_ours)(change, state, now)
-    except Undecidable as missing:
+    except (Undecidable, objects.Unreadable) as missing:
         return undecided(change, str(missing))
     except Unanswered as open_question:
         return replace(undecided(change, str(open_question)), question=open_question.question)
@@ -113,9 +113,10 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     before = None if old is None else classify(old, change.namespace, namespace_labels, state)
     if new is not None and before is not None and _selected_alike(before.workload, new):
         after: Classified | None = replace(before, workload=new)
+        sides: tuple[Classified, ...] = (before,)  # what selects the one selects the other
     else:
         after = None if new is None else classify(new, change.namespace, namespace_labels, state)
-    sides = tuple(side for side in (before, after) if side is not None)
+        sides = tuple(side for side in (before, after) if side is not None)
     tier = min((side.tier for side in sides if side.tier is not None), default=None)
     operation = held_operation(change, old, new, state, now)
     if tier is None and not operation.findings:
@@ -131,7 +132,7 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     # In a freeze nothing is announced: what will be deleted after it, people shall say after it.
     held_kinds = (ChangeKind.DELETE, *kinds) if announcing else kinds
     note = _note(old, new, state, announcing=announcing)
-    holding = operation.and_(_deploy(change, sides, held_kinds, available_since, note, state, now))
+    holding = operation.and_(_deploy(change, old, new, sides, held_kinds, available_since, note, state, now))
     found = [*holding.findings, *_invalid_tier(before, after)]
     if ChangeKind.DELETE in kinds and before is not None:
         with_namespace = change.namespace in state.announced
@@ -156,6 +157,8 @@ def _below_minimum(after: Classified | None) -> bool:
 
 def _deploy(
     change: Change,
+    old: Workload | None,
+    new: Workload | None,
     sides: tuple[Classified, ...],
     kinds: tuple[ChangeKind, ...],
     available_since: datetime | None,
@@ -164,8 +167,6 @@ def _deploy(
     now: datetime,
 ) -> Holding:
     """What freezes and windows hold of the change, its exceptions taken into account."""
-    old = None if change.old is None else Workload.of(change.old)
-    new = None if change.new is None else Workload.of(change.new)
     matching = Matching.of(
         sides,
         state.freezes,
@@ -206,7 +207,7 @@ def _available_since(change: Change, old: Workload | None, new: Workload | None,
         return None
     if change.operation is not Operation.UPDATE or (old.template == new.template and old.paused == new.paused):
         return None
-    return state.available.get((objects.uid(old.raw), template_hash(new.template)))
+    return state.available.get((objects.uid(old.raw), new.template_hash))
 
 
 def _kinds(

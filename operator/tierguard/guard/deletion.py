@@ -41,7 +41,7 @@ def _undone(obj: KubeObject) -> bool:
     return any(
         objects.value(entry, "manager") == _UNDO
         and f"f:{ALLOW_DELETION}" in objects.mapping(entry, "fieldsV1", "f:metadata", "f:annotations")
-        for entry in objects.sequence(obj, "metadata", "managedFields")
+        for entry in objects.managed_fields(obj)
     )
 
 

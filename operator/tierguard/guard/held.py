@@ -65,6 +65,10 @@ class Matching:
             ):
                 yield hold, interval
 
+    def freezes_between(self, start: datetime, end: datetime) -> bool:
+        """Whether any of the freezes is active at some instant from `start` to `end`."""
+        return any(hold.timeline.touches(start, end) for hold in self.freezes)
+
     def _excepted(self, hold: Hold, now: datetime) -> bool:
         until = self.excepted.get(hold.source)
         return until is not None and now < until

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tierguard.guard.breakglass import Mark, judge_mark
 from tierguard.guard.change import Change
-from tierguard.guard.clock import carried
+from tierguard.guard.clock import believable, carried
 from tierguard.guard.finding import Bypass, Decision, Effect, Finding, Stretch
 from tierguard.guard.held import Matching, findings
 from tierguard.guard.holds import Hold
@@ -58,7 +58,9 @@ NOTHING = Holding()
 def hold(change: Change, matching: Matching, now: datetime, note: str = "") -> Holding:
     """What of `matching` holds `change` at `now`. Raises Unanswered while RBAC must be asked about a break-glass mark."""
     found = tuple(findings(matching, now, change.subject, note))
-    if not found and matching.freezes and (other := carried(change, now)) is not None:
+    # What the object says is looked at only where it can make a difference: that is seldom, and takes time.
+    near = not found and matching.freezes and matching.freezes_between(*believable(now))
+    if near and (other := carried(change, now)) is not None:
         now = other  # this process' clock says that nothing holds: the API server's may know better
         found = tuple(findings(replace(matching, windows=()), now, change.subject, note))
     if not found:

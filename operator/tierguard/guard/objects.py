@@ -8,6 +8,8 @@ dicts; asking for exactly that, and not for any Mapping, makes the readers sever
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 KubeObject = Mapping[str, Any]
 Labels = Mapping[str, str]
 
@@ -72,6 +74,26 @@ def controller_of(obj: KubeObject) -> Mapping[str, Any] | None:
         if isinstance(owner, Mapping) and owner.get("controller") is True:
             return owner
     return None
+
+
+class Unreadable(Exception):  # noqa: N818 - it leads to the third outcome
+    """A part of an object that was left undecoded turns out to be no JSON."""
+
+
+def managed_fields(obj: KubeObject | None) -> list[Mapping[str, Any]]:
+    """The entries of `metadata.managedFields`.
+
+    They are often half of an object, and hardly any decision reads them: the webhook leaves them undecoded until here.
+    Raises Unreadable.
+    """
+    found = mapping(obj, "metadata").get("managedFields")
+    if isinstance(found, msgspec.Raw):
+        try:
+            found = msgspec.json.decode(found)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            message = f"metadata.managedFields: {error}"
+            raise Unreadable(message) from None
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list | tuple) else []
 
 
 def printable(text: str, limit: int) -> str:

@@ -27,7 +27,12 @@ class Scope:
 
     def matches(self, namespace: Labels, candidates: Iterable[Labels]) -> bool:
         """Whether `namespace` matches and any of `candidates` (the workload's labels, its pods' labels) does."""
-        return self.namespaces.matches(namespace) and any(self.workloads.matches(labels) for labels in candidates)
+        if not self.namespaces.matches(namespace):
+            return False
+        for labels in candidates:  # noqa: SIM110 - this runs per request and hold, and any() doubles its cost
+            if self.workloads.matches(labels):
+                return True
+        return False
 
 
 def _compile(selector: Selector | None) -> LabelSelector:

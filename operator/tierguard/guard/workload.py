@@ -139,6 +139,16 @@ class Workload:
         """Whether its controller rolls nothing out (Deployment) or starts nothing (Job, CronJob)."""
         return self.entry.paused is not None and objects.value(self.raw, *self.entry.paused) is True
 
+    @cached_property
+    def essence(self) -> Mapping[str, Any]:
+        """What a person wrote into its pod template, for comparing."""
+        return essence(self.template)
+
+    @cached_property
+    def template_hash(self) -> str:
+        """The digest of its pod template."""
+        return _digest(self.essence)
+
     def settings(self) -> dict[str, Any]:
         """The rest of its spec: everything but the pod template, the replicas and the pause switch."""
         return {key: value for key, value in _without(self.raw, self.entry).items() if value is not None}
@@ -181,7 +191,11 @@ def template_hash(template: KubeObject) -> str:
     All templates compared have been through the API server's defaulting, which also drops what is empty, so the plain
     content is right. Hash labels and the restart annotation are left out.
     """
-    return hashlib.sha256(_encoder.encode(essence(template))).hexdigest()[:32]
+    return _digest(essence(template))
+
+
+def _digest(found: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_encoder.encode(found)).hexdigest()[:32]
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

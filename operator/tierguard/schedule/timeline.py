@@ -136,6 +136,25 @@ class Timeline:
         """The intervals that intersect [start, end), whole: the one that covers `start`, and all that start in it."""
         return tuple(self._between(start, end))
 
+    def touches(self, start: datetime, end: datetime) -> bool:
+        """Whether anything of it lies between `start` and `end`, both counted in: a few lookups where they are close."""
+        if self._floor is not None:
+            start = max(start, self._floor)
+        if start > end:
+            return False
+        if self._covering(start) is not None:
+            return True
+        chunk = self._recent
+        if not chunk.start <= start < chunk.end:
+            chunk = self._chunk_at(start)
+        while True:
+            index = bisect_right(chunk.starts, start)
+            if index < len(chunk.starts):
+                return chunk.starts[index] <= end
+            if self._recurrence is None or chunk.end > end:
+                return False
+            chunk = self._chunk(seconds(chunk.end) // self._width)
+
     def prepare(self, now: datetime) -> None:
         """Compute ahead what questions about `now` and the next half day will need. Optional: it spares them the wait.
 
