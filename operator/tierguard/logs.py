@@ -6,8 +6,11 @@ import logging.config
 from typing import Any
 
 import msgspec
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
 
 _ENCODER = msgspec.json.Encoder()
+_OWN = frozenset(RESERVED_ATTRS)
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
@@ -21,6 +24,20 @@ def line(fields: dict[str, Any], **options: Any) -> str:
     return written.decode("ascii") if written.isascii() else json.dumps(fields, **options)
 
 
+class Lines(JsonFormatter):
+    """The library's formatter, which looks at each of a record's thirty attributes, told which ones there are."""
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        """Fill `log_data`: time, level, logger and message, then what else was logged."""
+        found = record.__dict__
+        log_data["time"], log_data["level"], log_data["logger"] = record.asctime, record.levelname, record.name
+        log_data["message"] = record.message
+        log_data.update(message_dict)
+        for key in sorted(found.keys() - _OWN):
+            if not key.startswith("_"):
+                log_data[key] = found[key]
+
+
 def setup(level: str = "INFO") -> None:
     """Send everything from `level` on to standard error as JSON lines; `extra` fields become keys of their own."""
     # Nobody reads from which thread or process a line is, and the webhook writes one a decision.
@@ -31,9 +48,8 @@ def setup(level: str = "INFO") -> None:
             "disable_existing_loggers": False,
             "formatters": {
                 "json": {
-                    "()": "pythonjsonlogger.json.JsonFormatter",
+                    "()": Lines,
                     "fmt": FORMAT,
-                    "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
                     "json_serializer": line,
                 }
             },

@@ -96,6 +96,8 @@ WasAvailable = Callable[[str], bool]
 
 def gravest_first(kinds: set[ChangeKind]) -> tuple[ChangeKind, ...]:
     """`kinds` in order of severity; `None` when there are none, and only then."""
+    if len(kinds) == 1:
+        return tuple(kinds)  # nearly always
     found = kinds - {ChangeKind.NONE} or {ChangeKind.NONE}
     return tuple(kind for kind in SEVERITY if kind in found)
 

@@ -28,8 +28,13 @@ class Classified:
     @property
     def candidates(self) -> tuple[Labels, ...]:
         """The label sets that a workload selector may match: its own, its pods', and those of what controls it."""
-        own = (self.workload.labels, self.workload.template_labels)
-        return own if self.owner is None else (*own, *self.owner.candidates)
+        return candidates_of(self.workload, self.owner)
+
+
+def candidates_of(workload: Workload, owner: Classified | None) -> tuple[Labels, ...]:
+    """The same, of a workload that is not classified yet."""
+    own = (workload.labels, workload.template_labels)
+    return own if owner is None else (*own, *owner.candidates)
 
 
 _DEEPEST_OWNER = 3
@@ -42,8 +47,7 @@ def classify(
     """Classify `workload`, which lives in `namespace` with `namespace_labels`, by all that `state` knows."""
     parent = state.owner_of(workload.raw, namespace) if depth else None
     owner = None if parent is None else classify(parent, namespace, namespace_labels, state, depth - 1)
-    bare = Classified(workload, None, namespace_labels, (), owner)
-    candidates = bare.candidates
+    candidates = candidates_of(workload, owner)
     policies = tuple(policy for policy in state.policies if policy.scope.matches(namespace_labels, candidates))
     tiers = [tier for tier in _tiers(workload, namespace_labels, policies, owner) if tier is not None]
     tier = min(tiers, default=None)

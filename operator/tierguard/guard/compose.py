@@ -1,6 +1,6 @@
 """From findings to a decision, and from a decision to the few words that a person reads."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from tierguard.api.kinds import POLICY
@@ -28,7 +28,7 @@ def compose(
     change: Change,
     kinds: tuple[ChangeKind, ...],
     tier: int | None,
-    found: Iterable[Finding],
+    found: Collection[Finding],
     possible_from: datetime | None = None,
     *,
     holds: Iterable[Hold] = (),
@@ -38,6 +38,8 @@ def compose(
 
     `holds` are the freezes and windows among the findings' sources: people read the time in their zone too.
     """
+    if not found:
+        return Decision(Outcome.ALLOWED, kinds, tier)
     findings = tuple(sorted(found, key=lambda f: (-f.effect, _ORDER.get(f.rule, len(_ORDER)), f)))
     denying = [finding for finding in findings if finding.effect is Effect.DENY]
     if not denying:

@@ -112,7 +112,7 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         raise Undecidable(message)
     before = None if old is None else classify(old, change.namespace, namespace_labels, state)
     if new is not None and before is not None and _selected_alike(before.workload, new):
-        after: Classified | None = replace(before, workload=new)
+        after: Classified | None = Classified(new, before.tier, namespace_labels, before.policies, before.owner)
         sides: tuple[Classified, ...] = (before,)  # what selects the one selects the other
     else:
         after = None if new is None else classify(new, change.namespace, namespace_labels, state)

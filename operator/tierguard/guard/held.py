@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tierguard.api.scope import ChangeKind
-from tierguard.guard.change import HARMLESS
+from tierguard.guard.change import HARMLESS, Change
 from tierguard.guard.classify import Classified
 from tierguard.guard.finding import Finding
 from tierguard.guard.holds import Hold
@@ -128,14 +128,18 @@ def _end(hold: Hold, interval: Interval) -> datetime | None:
 FOREVER_YEAR = 9999
 
 
-def findings(matching: Matching, now: datetime, subject: str, note: str = "") -> Iterator[Finding]:
+def findings(matching: Matching, now: datetime, change: Change, note: str = "") -> Iterator[Finding]:
     """One finding a freeze that holds the change, and one for all closed windows together.
 
     `note` is put behind the kinds of change, where they alone would puzzle people.
     """
+    frozen, shut = tuple(matching.frozen_by(now)), matching.shut_out_by(now)
+    if not frozen and not shut:
+        return  # nearly always
+    subject = change.subject
     kinds = " and ".join(kind.value for kind in matching.kinds)
     what = kinds + (f" ({note})" if note else "")
-    for hold, _ in matching.frozen_by(now):
+    for hold, _ in frozen:
         if matching.kinds == (ChangeKind.ROLLBACK,) and hold.lets(ChangeKind.ROLLBACK):
             what = f"{kinds} (to what was not available before the freeze)"
         ticket = f" ({hold.ticket})" if hold.ticket else ""
@@ -147,7 +151,6 @@ def findings(matching: Matching, now: datetime, subject: str, note: str = "") ->
             f"{what} of {subject} is frozen by {hold.name}{ticket}: {why}",
             _meanwhile(hold),
         )
-    shut = matching.shut_out_by(now)
     if shut:
         first = min(shut, key=_opening(now))
         ticket = f" ({first.ticket})" if first.ticket else ""

@@ -57,12 +57,12 @@ NOTHING = Holding()
 
 def hold(change: Change, matching: Matching, now: datetime, note: str = "") -> Holding:
     """What of `matching` holds `change` at `now`. Raises Unanswered while RBAC must be asked about a break-glass mark."""
-    found = tuple(findings(matching, now, change.subject, note))
+    found = tuple(findings(matching, now, change, note))
     # What the object says is looked at only where it can make a difference: that is seldom, and takes time.
     near = not found and matching.freezes and matching.freezes_between(*believable(now))
     if near and (other := carried(change, now)) is not None:
         now = other  # this process' clock says that nothing holds: the API server's may know better
-        found = tuple(findings(replace(matching, windows=()), now, change.subject, note))
+        found = tuple(findings(replace(matching, windows=()), now, change, note))
     if not found:
         return NOTHING
     return settle(change, found, matching, now)

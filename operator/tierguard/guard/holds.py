@@ -66,7 +66,7 @@ class Hold:
     @property
     def deploys(self) -> bool:
         """Whether it holds changes to workloads, and not only batch work."""
-        return Operation.DEPLOY.value in self.operations
+        return Operation.DEPLOY in self.operations
 
     @property
     def source(self) -> str:
@@ -75,7 +75,7 @@ class Hold:
 
     def lets(self, kind: ChangeKind) -> bool:
         """Whether it lets changes of `kind` pass while it holds."""
-        return kind.value in self.allow
+        return kind in self.allow
 
 
 @dataclass(frozen=True, slots=True, eq=False)

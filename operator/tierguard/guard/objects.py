@@ -14,6 +14,7 @@ KubeObject = Mapping[str, Any]
 Labels = Mapping[str, str]
 
 _NOTHING: Mapping[str, Any] = {}
+_SEQUENCES = (list, tuple)
 
 
 def mapping(parent: Any, *path: str) -> Mapping[str, Any]:
@@ -28,13 +29,22 @@ def mapping(parent: Any, *path: str) -> Mapping[str, Any]:
 
 def sequence(parent: Any, *path: str) -> Sequence[Any]:
     """The list at `path` below `parent`; empty where there is none."""
-    node = value(parent, *path)
-    return node if isinstance(node, list | tuple) else ()
+    node = parent
+    for key in path:
+        if not isinstance(node, dict):
+            return ()
+        node = node.get(key)
+    return node if isinstance(node, _SEQUENCES) else ()
 
 
 def value(parent: Any, *path: str) -> Any:
     """What is at `path` below `parent`, or None."""
-    return mapping(parent, *path[:-1]).get(path[-1])
+    node = parent
+    for key in path:
+        if not isinstance(node, dict):
+            return None
+        node = node.get(key)
+    return node
 
 
 def labels(obj: KubeObject) -> Labels:
@@ -93,7 +103,7 @@ def managed_fields(obj: KubeObject | None) -> list[Mapping[str, Any]]:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             message = f"metadata.managedFields: {error}"
             raise Unreadable(message) from None
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list | tuple) else []
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, _SEQUENCES) else []
 
 
 def printable(text: str, limit: int) -> str:

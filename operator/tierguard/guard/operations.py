@@ -22,6 +22,7 @@ from tierguard.guard.workload import Workload
 
 OPERATION_LABEL = "tierguard.io/operation"
 PROVIDER_LABEL = "tierguard.io/provider"
+_DEPLOYS = frozenset({Operation.DEPLOY.value})
 BATCH_KINDS = frozenset({"Job", "CronJob"})
 
 _PLAIN = {
@@ -66,13 +67,15 @@ def _label_maps(workload: Workload) -> tuple[Labels, ...]:
 
 def operation_freezes(freezes: Iterable[Hold]) -> tuple[Hold, ...]:
     """Those of `freezes` that stop more than deploys."""
-    return tuple(hold for hold in freezes if hold.operations != {Operation.DEPLOY.value})
+    return tuple(hold for hold in freezes if hold.operations != _DEPLOYS)
 
 
 def held_operation(change: Change, old: Workload | None, new: Workload | None, state: State, now: datetime) -> Holding:
     """What holds starting the batch work that `change` starts, or taking it out of a freeze's reach."""
+    if change.kind not in BATCH_KINDS:
+        return NOTHING
     freezes = operation_freezes(state.freezes)
-    if not freezes or change.kind not in BATCH_KINDS:
+    if not freezes:
         return NOTHING
     labels = state.namespaces.get(change.namespace, {})
     before, after = (_batch(side, change, state) for side in (old, new))

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
-from tierguard.api.rules import Enforcement
+from tierguard.api.rules import Enforcement, RuleBlock
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.classify import Classified
 from tierguard.guard.finding import Effect, Finding
@@ -64,13 +65,19 @@ def judge(
     return Judgement(tuple(finding for _, _, finding in strictest.values()), absent)
 
 
+@lru_cache(maxsize=256)  # by identity: a changed policy is another one
+def _asked(policy: Policy) -> tuple[tuple[Rule, RuleBlock], ...]:
+    """The rules that `policy` asks for, with their settings."""
+    if policy.spec is None:
+        return ()
+    blocks = ((rule, getattr(policy.spec.rules, rule.block)) for rule in RULES)
+    return tuple((rule, settings) for rule, settings in blocks if settings is not None)
+
+
 def _violations(situation: Situation) -> Iterator[tuple[Policy, Rule, Violation, Enforcement | None]]:
     for policy in situation.subject.policies:
-        if policy.spec is None:
-            continue
-        for rule in RULES:
-            settings = getattr(policy.spec.rules, rule.block)
-            if settings is None or situation.subject.workload.kind not in rule.kinds:
+        for rule, settings in _asked(policy):
+            if situation.subject.workload.kind not in rule.kinds:
                 continue
             for violation in rule.check(situation, settings):
                 yield policy, rule, violation, settings.enforcement

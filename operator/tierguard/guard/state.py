@@ -139,10 +139,11 @@ class State:
 
     def autoscaler_of(self, workload: Workload) -> Autoscaler | None:
         """What scales `workload`; of several the one that leaves the fewest pods."""
+        there = self.autoscalers_in.get(workload.namespace)
+        if not there:
+            return None
         found = [
-            autoscaler
-            for autoscaler in tuple(self.autoscalers_in.get(workload.namespace, {}).values())
-            if autoscaler.target == (workload.kind, workload.name)
+            autoscaler for autoscaler in tuple(there.values()) if autoscaler.target == (workload.kind, workload.name)
         ]
         return min(found, key=lambda autoscaler: (autoscaler.minimum, autoscaler.name), default=None)
 

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject, Labels
+from tierguard.guard.once import once
 
 # Written by controllers into the templates that they copy; they are no part of what a person wrote.
 HASH_LABELS = ("pod-template-hash", "controller-revision-hash", "pod-template-generation")
@@ -34,11 +34,12 @@ class WorkloadKind:
     paused: tuple[str, ...] | None = None
     made_by_controllers: bool = False
     announced_deletion: bool = False
+    api_version: str = field(init=False)
+    """`group/version`, as manifests write it."""
 
-    @property
-    def api_version(self) -> str:
-        """`group/version`, as manifests write it."""
-        return f"{self.group}/{self.version}" if self.group else self.version
+    def __post_init__(self) -> None:
+        written = f"{self.group}/{self.version}" if self.group else self.version
+        object.__setattr__(self, "api_version", written)
 
 
 _TEMPLATE = ("spec", "template")
@@ -91,42 +92,42 @@ class Workload:
             return None
         return cls(entry, raw)
 
-    @property
+    @once
     def kind(self) -> str:
         """Its kind, for example `Deployment`."""
         return self.entry.kind
 
-    @property
+    @once
     def name(self) -> str:
         """Its name; for one that the API server is yet to name, the prefix."""
         return objects.name(self.raw) or str(objects.mapping(self.raw, "metadata").get("generateName") or "")
 
-    @property
+    @once
     def namespace(self) -> str:
         """Its namespace."""
         return objects.namespace(self.raw)
 
-    @cached_property
+    @once
     def labels(self) -> Labels:
         """Its own labels."""
         return objects.labels(self.raw)
 
-    @cached_property
+    @once
     def template(self) -> KubeObject:
         """Its pod template; a Pod is its own."""
         return objects.mapping(self.raw, *self.entry.template)
 
-    @cached_property
+    @once
     def template_labels(self) -> Labels:
         """The labels that its pods carry."""
         return objects.labels(self.template)
 
-    @cached_property
+    @once
     def pod_spec(self) -> KubeObject:
         """The `spec` of its pods."""
         return objects.mapping(self.template, "spec")
 
-    @cached_property
+    @once
     def replicas(self) -> int | None:
         """How many pods it wants; absent means one, as in Kubernetes. None for kinds that are not counted."""
         if self.entry.replicas is None:
@@ -134,17 +135,17 @@ class Workload:
         found = objects.value(self.raw, *self.entry.replicas)
         return found if isinstance(found, int) else 1
 
-    @property
+    @once
     def paused(self) -> bool:
         """Whether its controller rolls nothing out (Deployment) or starts nothing (Job, CronJob)."""
         return self.entry.paused is not None and objects.value(self.raw, *self.entry.paused) is True
 
-    @cached_property
+    @once
     def essence(self) -> Mapping[str, Any]:
         """What a person wrote into its pod template, for comparing."""
         return essence(self.template)
 
-    @cached_property
+    @once
     def template_hash(self) -> str:
         """The digest of its pod template."""
         return _digest(self.essence)

@@ -71,7 +71,7 @@ class Metrics:
 
     def count(self, decision: Decision) -> None:
         """Count `decision`."""
-        key = (decision.outcome.value, decision.kinds[0].value)
+        key = (decision.outcome, decision.kinds[0])
         bound = self._bound.get(key)
         if bound is None:  # looking a label set up costs more than counting; there are a few dozen of them
             bound = self._bound[key] = self._reviews.labels(*key)

@@ -187,7 +187,11 @@ def _metadata(raw: msgspec.Raw) -> Any:
         fields = _FIELDS.decode(raw)
     except msgspec.ValidationError:
         return _ANYTHING.decode(raw)  # no mapping: whoever reads it takes it for absent
-    return {key: raw if key == "managedFields" else _ANYTHING.decode(raw) for key, raw in fields.items()}
+    undecoded = fields.pop("managedFields", None)
+    found = dict(zip(fields, map(_ANYTHING.decode, fields.values()), strict=True))
+    if undecoded is not None:
+        found["managedFields"] = undecoded
+    return found
 
 
 def parent_of(request: Request) -> str | None:
