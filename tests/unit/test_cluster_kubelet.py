@@ -48,7 +48,8 @@ def test_what_was_killed_is_started_again_as_it_was_by_another_program(started: 
     after = looking.pid("one")
     assert after is not None
     assert after != before
-    assert b"COLOUR=blue" in Path(f"/proc/{after}/environ").read_bytes().split(b"\0")
+    # The kernel shows both only once the program has been loaded.
+    assert poll(lambda: b"COLOUR=blue" in Path(f"/proc/{after}/environ").read_bytes().split(b"\0"), 10)
     assert Path(f"/proc/{after}/cmdline").read_bytes().split(b"\0")[0] == os.fsencode(sys.executable)
 
 

@@ -116,7 +116,7 @@ def test_what_holds_is_told_before_what_is_wrong(rule: str) -> None:
         for r in order[order.index(rule) :]
     ]
 
-    assert f"detail {rule}" in compose(change(), ROLLOUT, 1, reversed(found)).message
+    assert f"detail {rule}" in compose(change(), ROLLOUT, 1, found[::-1]).message
 
 
 def test_a_warning_never_goes_before_a_refusal() -> None:

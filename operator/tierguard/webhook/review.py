@@ -128,11 +128,17 @@ def _consistent(request: Request) -> None:
         raise Malformed(message)
     api_version = f"{kind.group}/{kind.version}" if kind.group else kind.version
     for obj in (request.object, request.old_object):
-        if obj is not None and (obj.get("kind") != kind.kind or obj.get("apiVersion") != api_version):
-            message = (
-                f"an object of {obj.get('apiVersion')} {obj.get('kind')} in a request about {api_version} {kind.kind}"
-            )
+        if obj is None:
+            continue
+        said = _said(obj, "apiVersion"), _said(obj, "kind")
+        if said != (api_version, kind.kind):
+            message = f"an object of {said[0]} {said[1]} in a request about {api_version} {kind.kind}"
             raise Malformed(message)
+
+
+def _said(obj: Fields, field: str) -> Any:
+    raw = obj.get(field)
+    return None if raw is None else _ANYTHING.decode(raw)
 
 
 def change_of(request: Request, parent: KubeObject | None = None) -> Change:
