@@ -15,8 +15,9 @@ Schema = dict[str, Any]
 
 FILES = sorted((Path(__file__).parents[2] / "crds").glob("*.yaml"))
 DEFINITIONS = [yaml.safe_load(path.read_text()) for path in FILES]
+_EXTENSIONS = ("validations", "list-type", "list-map-keys", "int-or-string")
 KNOWN = frozenset(
-    [
+    {
         "type",
         "description",
         "properties",
@@ -35,11 +36,8 @@ KNOWN = frozenset(
         "maxProperties",
         "minimum",
         "maximum",
-        "x-kubernetes-validations",
-        "x-kubernetes-list-type",
-        "x-kubernetes-list-map-keys",
-        "x-kubernetes-int-or-string",
-    ]
+        *(f"x-kubernetes-{name}" for name in _EXTENSIONS),
+    }
 )
 """What structural schemas may have and we use: no `$ref`, `anyOf`, `nullable` or preserved unknown fields among it."""
 
