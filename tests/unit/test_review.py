@@ -32,7 +32,9 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=6,
 )
-some_objects = st.dictionaries(st.sampled_from(["apiVersion", "kind", "metadata", "spec", "data"]), anything)
+some_objects = st.dictionaries(st.sampled_from(["metadata", "spec", "data"]), anything).map(
+    lambda fields: {"apiVersion": "apps/v1", "kind": "Deployment", **fields}
+)
 
 
 def body(old: object, new: object, operation: str = "UPDATE") -> bytes:

@@ -138,7 +138,11 @@ def _consistent(request: Request) -> None:
 
 def _said(obj: Fields, field: str) -> Any:
     raw = obj.get(field)
-    return None if raw is None else _ANYTHING.decode(raw)
+    try:
+        return None if raw is None else _ANYTHING.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = f"not an AdmissionReview: {error}"
+        raise Malformed(message) from None
 
 
 def change_of(request: Request, parent: KubeObject | None = None) -> Change:
