@@ -104,8 +104,10 @@ class ControlPlane:
             for name in FOUNDATIONS:
                 self.processes.restart(name)
             self.processes.wait(FOUNDATIONS[-1], "the API server is ready", self.ready, START_SECONDS)
-            # A kubelet goes on with its Lease. KWOK takes its own of the last time for somebody else's, for 40 s.
+            # KWOK takes the nodes' Leases for somebody else's, as no kubelet does, and would wait 40 s; the controller
+            # manager would wait 15 s for its own. Who held them is gone for sure.
             self.kubectl("delete", "leases", "--all", "--namespace", "kube-node-lease")
+            self.kubectl("delete", "lease", CONTROLLERS[0], "--namespace", "kube-system", "--ignore-not-found")
             for name in CONTROLLERS:
                 self.processes.restart(name)
 

@@ -60,6 +60,24 @@ def everything(world: EmbeddedWorld) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 yield resource.full_name, item
 
 
+def terminating(world: EmbeddedWorld) -> list[str]:
+    """What was deleted and is still there; Pods have their grace period."""
+    return [
+        f"{resource} {item['metadata']['name']}"
+        for resource, item in everything(world)
+        if "deletionTimestamp" in item["metadata"] and resource != "pods"
+    ]
+
+
+def finalizers(world: EmbeddedWorld) -> set[tuple[str, str]]:
+    """Every finalizer on anything, with the resource that it is on."""
+    return {
+        (resource, finalizer)
+        for resource, item in everything(world)
+        for finalizer in item["metadata"].get("finalizers", [])
+    }
+
+
 def asked(world: EmbeddedWorld, path: str) -> Any:
     """What the API server answers; nothing for what was deleted a moment ago and is still in its discovery."""
     try:

@@ -275,7 +275,7 @@ def test_uninstalling_with_everything_dead_leaves_nothing_that_holds(own: Embedd
     assert own.get("ofz", "promotion") is not None
     assert_no_finalizers_of_ours(own)
     own.ok("delete", "crd", *OUR_DEFINITIONS, "--timeout=30s")  # kubectl waits until they are gone
-    own.until("nothing is left that waits to be gone", lambda: not _terminating(own))
+    own.until("nothing is left that waits to be gone", lambda: not inventory.terminating(own))
     assert not [resource for resource, _ in inventory.everything(own) if "tierguard" in resource]
 
 
@@ -285,26 +285,14 @@ def assert_gone(world: EmbeddedWorld) -> None:
     for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings", "mutatingwebhookconfigurations"):
         names = [item["metadata"]["name"] for item in world.get(kind)["items"]]
         assert not [name for name in names if "tierguard" in name]
-    world.until("nothing is left that waits to be gone", lambda: not _terminating(world))
+    world.until("nothing is left that waits to be gone", lambda: not inventory.terminating(world))
     definitions = {item["metadata"]["name"] for item in world.get("crds")["items"]}
     assert set(OUR_DEFINITIONS) <= definitions
 
 
-def _terminating(world: EmbeddedWorld) -> list[str]:
-    return [
-        f"{resource} {item['metadata']['name']}"
-        for resource, item in inventory.everything(world)
-        if "deletionTimestamp" in item["metadata"] and resource != "pods"  # they have their grace period
-    ]
-
-
 def assert_no_finalizers_of_ours(world: EmbeddedWorld) -> None:
     """Neither tierguard's nor kopf's; what the API server itself puts on things is there, so they were looked for."""
-    found = {
-        (resource, finalizer)
-        for resource, item in inventory.everything(world)
-        for finalizer in item["metadata"].get("finalizers", [])
-    }
+    found = inventory.finalizers(world)
     assert found
     assert not [each for each in found if "tierguard" in each[1] or "kopf" in each[1] or "zalando" in each[1]]
     assert not [each for each in found if "tierguard" in each[0]]
