@@ -4,6 +4,7 @@ It is called on many threads, one a connection, because a body is read as slowly
 """
 
 import logging
+import re
 import threading
 import time
 import traceback
@@ -39,6 +40,7 @@ MOST_LARGE = 4
 DRAINED = 64 * 1024 * 1024
 """Bytes of a larger body that are read and thrown away, so that the client gets to read why."""
 _CHUNK = 256 * 1024
+_NUMBER = re.compile(r"[0-9]{1,18}")
 STALE_SECONDS = 150.0
 """Not having heard of the API server for this long makes it not ready: it would decide by an old picture."""
 
@@ -164,7 +166,7 @@ class Webhook:
                 "415 Unsupported Media Type", f"content type {environ.get('CONTENT_TYPE')}, not {_JSON}"
             )
         written = environ.get("CONTENT_LENGTH")
-        if written and not (str(written).isdecimal() and len(written) < 20):
+        if written and not _NUMBER.fullmatch(str(written)):
             return self._refuse("400 Bad Request", "a Content-Length that is no number")
         return int(written) if written else None
 
