@@ -23,6 +23,7 @@ from tierguard.controller.passed import Accountant, Passed, lines, passed_events
 from tierguard.controller.policies import policy_status, violation_events
 from tierguard.controller.rollback import RECORDED_KINDS, complete, wanted_entries
 from tierguard.controller.status import Seen, freeze_status, window_status
+from tierguard.controller.telling import Teller
 from tierguard.controller.transitions import announcement, transition
 from tierguard.guard import objects
 from tierguard.guard.holds import Hold, Policy
@@ -35,25 +36,15 @@ log = logging.getLogger(__name__)
 
 MOST_KNOWN = 10_000
 """Events that are remembered as told."""
-MOST_EVENTS_A_PASS = 50
-"""Events about workloads: a policy that is new on a badly kept cluster must not flood the API server."""
-
-
-def post(api: Api, event: KubeObject) -> None:
-    """Tell people once: an event that exists already was told before."""
-    try:
-        api.create(announce.path(event), event)
-    except ApiError as error:
-        if error.status != HTTPStatus.CONFLICT:
-            raise
 
 
 class StatusKeeper:
     """Keeps the status of our own resources, and tells of transitions before it writes them down."""
 
-    def __init__(self, api: Api, cache: ClusterCache, accountant: Accountant) -> None:
+    def __init__(self, api: Api, cache: ClusterCache, accountant: Accountant, teller: Teller) -> None:
         self._api = api
         self._cache = cache
+        self._teller = teller
         self._accountant = accountant
         self._known: set[str] = set()
         """What was told already, so that it is not posted again and again only to be refused as a duplicate."""
@@ -88,19 +79,11 @@ class StatusKeeper:
             self._write(POLICY, stored, policy_status(stored, policy, surveyed, lines(passed, policy.source), now))
 
     def _tell_of_workloads(self, surveyed: tuple[Surveyed, ...], passed: tuple[Passed, ...], now: datetime) -> None:
-        """Post what is new about workloads, a bounded number a pass: the next pass goes on."""
+        """Post what is new about workloads, as far as there is room: a later pass goes on."""
         news = (*passed_events(passed, now), *violation_events(self._cache.state.policies, surveyed, now))
-        fresh = [(key, event) for key, event in news if key not in self._known]
-        for key, event in fresh[:MOST_EVENTS_A_PASS]:
-            self._post_about(event)
-            self._known.add(key)
-
-    def _post_about(self, event: KubeObject) -> None:
-        try:
-            post(self._api, event)
-        except ApiError as error:
-            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):  # its namespace is on its way out
-                raise
+        for key, event in news:
+            if key not in self._known and self._teller.tell(event):
+                self._known.add(key)
 
     def _hold(
         self,
@@ -116,10 +99,10 @@ class StatusKeeper:
         status = status_of(stored, hold, seen, now)
         event = transition(kind, stored, hold, status, now)
         if event is not None:
-            post(self._api, event)
+            self._teller.urgent(event)
         coming = announcement(stored, hold, now) if kind is FREEZE else None
         if coming is not None and objects.name(coming) not in self._known:
-            post(self._api, coming)
+            self._teller.urgent(coming)
             self._known.add(objects.name(coming))
         self._write(kind, stored, status)
 
@@ -128,8 +111,8 @@ class StatusKeeper:
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
         for key, event in events(self._cache.state, told, self._known, now):
-            self._post_about(event)
-            self._known.add(key)
+            if self._teller.tell(event):
+                self._known.add(key)
 
     def _write(self, kind: Kind, stored: KubeObject, status: dict[str, Any]) -> None:
         if objects.mapping(stored, "status") == status:
@@ -146,9 +129,10 @@ class StatusKeeper:
 class BudgetKeeper:
     """Keeps one disruption budget for each workload whose policy wants it and that has no other."""
 
-    def __init__(self, api: Api, cache: ClusterCache) -> None:
+    def __init__(self, api: Api, cache: ClusterCache, teller: Teller) -> None:
         self._api = api
         self._cache = cache
+        self._teller = teller
 
     def keep(self, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
         """Remove first, then make: never two budgets on one pod. Raises ApiError."""
@@ -180,9 +164,9 @@ class BudgetKeeper:
             f"PodDisruptionBudget {objects.name(budget)} with maxUnavailable"
             f" {objects.value(budget, 'spec', 'maxUnavailable')} protects the pods; it goes when you bring your own"
         )
-        post(
-            self._api,
-            announce.event(regarding, reason="BudgetCreated", note=note, action="Maintain", at=now, now=now),
+        # Where there is no room it is not told: the budget says itself whose it is.
+        self._teller.tell(
+            announce.event(regarding, reason="BudgetCreated", note=note, action="Maintain", at=now, now=now)
         )
 
 

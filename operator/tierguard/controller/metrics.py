@@ -116,6 +116,18 @@ class ProcessCollector(Collector):
             "Changes that were let through while the webhook could not be asked, since the operator started.",
             value=self._reconciler.accountant.total,
         )
+        teller = self._reconciler.teller
+        yield CounterMetricFamily(
+            "tierguard_events_posted", "Events posted since the operator started.", value=teller.told
+        )
+        yield CounterMetricFamily(
+            "tierguard_events_dropped",
+            "Events about freezes and windows for which there were too many.",
+            value=teller.dropped,
+        )
+        yield GaugeMetricFamily(
+            "tierguard_events_waiting", "Events that were held back by the last pass.", value=float(teller.waiting)
+        )
         staleness = GaugeMetricFamily(
             "tierguard_cache_staleness_seconds", "Since the API server was last heard of, by kind.", labels=("kind",)
         )

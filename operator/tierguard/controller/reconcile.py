@@ -23,6 +23,7 @@ from tierguard.controller.options import FIELD_MANAGER, Options
 from tierguard.controller.passed import Accountant
 from tierguard.controller.scan import Scan
 from tierguard.controller.suspending import SuspensionKeeper
+from tierguard.controller.telling import Teller
 from tierguard.controller.transitions import next_announcement
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
@@ -34,6 +35,9 @@ LONGEST_PAUSE = 60.0
 """Seconds after which everything is looked at again although nothing was heard of."""
 RETRY_PAUSE = 2.0
 """Seconds after which a failed step is tried again."""
+
+TELL_PAUSE = 15.0
+"""Seconds after which is told what found no room in this pass."""
 
 
 @dataclass(slots=True)
@@ -73,8 +77,9 @@ class Reconciler:
         self._configured_at: datetime | None = None
         self._scan = Scan()
         self.accountant = Accountant()
-        self._statuses = StatusKeeper(api, cache, self.accountant)
-        self._budgets = BudgetKeeper(api, cache)
+        self.teller = Teller(api)
+        self._statuses = StatusKeeper(api, cache, self.accountant, self.teller)
+        self._budgets = BudgetKeeper(api, cache, self.teller)
         self._suspensions = SuspensionKeeper(api, cache)
         self._journals = JournalKeeper(api, cache, options.namespace)
         self._records = RecordKeeper(api, cache, options.namespace)
@@ -111,6 +116,7 @@ class Reconciler:
             # Half a picture is no ground to act on: budgets and records would look superfluous.
             outcome.pause = min(outcome.pause, RETRY_PAUSE)
             return outcome
+        self.teller.begin()
         surveyed = self._scan.survey(self._cache.state, self._cache.versions, now)
         self._step(outcome, "webhook configuration", lambda: self._configure(surveyed, now))
         self._step(outcome, "clock", lambda: self.clockwork.look(now))
@@ -127,6 +133,8 @@ class Reconciler:
             outcome.pause = max(RETRY_PAUSE, outcome.retry_after)
         else:
             outcome.pause = min(outcome.pause, self._until_transition(now), self.clockwork.until_due(now))
+            if self.teller.waiting:
+                outcome.pause = min(outcome.pause, TELL_PAUSE)
         return outcome
 
     def _step(self, outcome: Outcome, name: str, act: Callable[[], None]) -> None:
