@@ -13,10 +13,17 @@ COALESCE = 0.1
 """Seconds to wait after the first of several changes: they come in bursts, and one pass serves them all."""
 LEAST_PAUSE = 0.5
 """Seconds between two passes, at least: a busy cluster must not keep the operator spinning."""
+LONGEST_REST = 10.0
+"""Between two passes it rests as long as the last one took, up to this: with thousands of workloads that may be seconds."""
 UNHURRIED = 5.0
 """Seconds after which a pass takes notice of what is not urgent."""
 STUCK_SECONDS = 300.0
 """A pass that takes longer is stuck, and the process is better restarted."""
+
+
+def rest(took: float) -> float:
+    """Seconds of rest after a pass that took so many."""
+    return min(max(LEAST_PAUSE, took), LONGEST_REST)
 
 
 class Loop:
@@ -61,12 +68,13 @@ class Loop:
             self._changed.clear()
             self._began = time.monotonic()
             outcome = await asyncio.to_thread(self._pass)
-            self._began = 0.0
+            took, self._began = time.monotonic() - self._began, 0.0
             self.passes += 1
-            await asyncio.sleep(LEAST_PAUSE)
+            pause = rest(took)
+            await asyncio.sleep(pause)
             with contextlib.suppress(TimeoutError):
                 # A moment later than due: an interval is half-open, and clocks are read in whole microseconds.
-                await asyncio.wait_for(self._changed.wait(), max(0.0, outcome.pause - LEAST_PAUSE) + 0.01)
+                await asyncio.wait_for(self._changed.wait(), max(0.0, outcome.pause - pause) + 0.01)
                 await asyncio.sleep(COALESCE)
 
     def _pass(self) -> Outcome:

@@ -1,0 +1,163 @@
+"""Thousands of resources: what a decision and a pass of the operator cost in CPU time of their own thread.
+
+The bounds are several times of what is measured on a small machine, so that only a change of the order breaks them. What was
+measured is printed (`pytest -s`).
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.e2e import manifests
+from tierguard.controller.configuration import Endpoint
+from tierguard.controller.loop import LEAST_PAUSE, LONGEST_REST, rest
+from tierguard.controller.maintained import wanted_budgets
+from tierguard.controller.options import Options
+from tierguard.controller.reconcile import Reconciler
+from tierguard.controller.telling import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST
+from tierguard.guard.change import Change, Operation
+from tierguard.guard.decide import evaluate
+from tierguard.guard.finding import Outcome
+from tierguard.guard.objects import KubeObject
+from tierguard.guard.picture import picture
+from tierguard.guard.state import State
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+DEPLOYMENTS, NAMESPACES, FREEZES = 5000, 500, 200
+Document = dict[str, Any]
+
+
+def everything() -> list[Document]:
+    """500 namespaces of 50 teams, 10 Deployments in each, and 200 yearly freezes, four for each team."""
+    there: list[Document] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"ns-{n:03}", "labels": {"team": f"t{n % 50}"}}}
+        for n in range(NAMESPACES)
+    ]
+    for n in range(DEPLOYMENTS):
+        workload = manifests.deployment(f"ns-{n % NAMESPACES:03}", f"w{n:04}", tier=str(n % 5))
+        workload["metadata"] |= {"uid": f"u{n}", "creationTimestamp": "2026-11-01T00:00:00Z", "generation": 1}
+        if n % 10 == 0:
+            workload["spec"]["strategy"] = {"rollingUpdate": {"maxUnavailable": 2, "maxSurge": 1}}
+        there.append(workload)
+    for n in range(FREEZES):
+        schedule = {"timeZone": "Asia/Bangkok", "periods": [{"dates": [f"{n % 12 + 1:02}-{n % 28 + 1:02}", "11-21"]}]}
+        freeze = manifests.freeze(f"f{n:03}", schedule=schedule)
+        freeze["spec"]["scope"] = {"namespaceSelector": {"matchLabels": {"team": f"t{n % 50}"}}}
+        freeze["metadata"] |= {"uid": f"f{n}", "generation": 1}
+        there.append(freeze)
+    rules = {"rollout": {"maxUnavailable": 0}, "topologySpread": {}, "disruptionBudget": {"mode": "Maintain"}}
+    policy = manifests.policy("tier-1", rules)
+    policy["spec"]["scope"] = {}
+    policy["metadata"] |= {"uid": "p", "generation": 1}
+    return [*there, policy]
+
+
+THERE = everything()
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    found = picture(THERE)
+    for hold in found.freezes:
+        hold.timeline.prepare(NOW)
+    return found
+
+
+def cpu(act: Callable[[], object]) -> float:
+    began = time.thread_time()
+    act()
+    return time.thread_time() - began
+
+
+def test_a_decision_among_thousands_of_resources_takes_milliseconds(state: State) -> None:
+    changes = []
+    for old in [one for one in THERE if one["kind"] == "Deployment"][:100]:
+        place = (old["metadata"]["namespace"], old["metadata"]["name"])
+        new = manifests.with_image(old, f"{manifests.IMAGE}:2")
+        changes.append(Change(Operation.UPDATE, "Deployment", *place, old, new, user="dana"))
+
+    seconds = cpu(lambda: [evaluate(change, state, NOW) for change in changes]) / len(changes)
+
+    print(f"a decision: {seconds * 1e3:.2f} ms")
+    assert {evaluate(change, state, NOW).outcome for change in changes} >= {Outcome.DENIED}
+    assert seconds < 0.010
+
+
+@pytest.mark.parametrize(("took", "rests"), [(0.01, LEAST_PAUSE), (4.0, 4.0), (60.0, LONGEST_REST)])
+def test_an_operator_that_is_woken_all_the_time_rests_as_long_as_it_works(took: float, rests: float) -> None:
+    assert rest(took) == rests
+
+
+class Recorder:
+    """The part of an `Api` that the keepers use: takes everything, counts it by verb and kind."""
+
+    def __init__(self) -> None:
+        self.calls: dict[tuple[str, str], int] = {}
+
+    def _count(self, verb: str, body: Document) -> Document:
+        key = (verb, str(body.get("kind")))
+        self.calls[key] = self.calls.get(key, 0) + 1
+        return body
+
+    def apply(self, _path: str, body: Document, _manager: str) -> Document:
+        return self._count("apply", body)
+
+    def create(self, _path: str, body: Document) -> Document:
+        return self._count("create", body)
+
+    def get(self, _path: str, _query: object = None) -> Document:
+        return self._count("get", {"items": []})
+
+    def find(self, _path: str) -> Document:
+        return {"metadata": {"uid": "x", "creationTimestamp": "2026-10-01T00:00:00Z"}}
+
+
+def operator(state: State) -> tuple[Reconciler, Recorder, Any]:
+    raw: Document = {kind: {} for kind in ("OperationalFreeze", "ChangeWindow", "PaymentTierPolicy")}
+    for one in THERE:
+        if one["kind"] in raw:
+            raw[one["kind"]][one["metadata"]["name"]] = one
+    cache: Any = SimpleNamespace(
+        state=state, raw=raw, journals={}, jobs={}, managed_budgets={}, records={}, versions={}, unsynced=list
+    )
+    recorder = Recorder()
+    api: Any = recorder
+    options = Options("tierguard-system", Endpoint("tierguard-system", "webhook", 443, ""), "tierguard", "", "", 0)
+    reconciler = Reconciler(api, cache, options, clock=lambda: NOW)
+    reconciler._certificates_checked = NOW
+    trust: Any = SimpleNamespace(bundle=b"", next_step=NOW + timedelta(days=1))
+    reconciler.trust = trust
+    return reconciler, recorder, cache
+
+
+def test_a_pass_of_the_operator_over_thousands_of_resources_takes_seconds_and_the_next_one_less(state: State) -> None:
+    reconciler, recorder, cache = operator(state)
+    failed: list[bool] = []
+
+    began = time.monotonic()
+    first = cpu(lambda: failed.append(reconciler.once().failed))
+
+    assert failed == [False]
+    assert recorder.calls[("apply", "PodDisruptionBudget")] == DEPLOYMENTS
+    assert recorder.calls[("apply", "OperationalFreeze")] == FREEZES
+    lasted = time.monotonic() - began
+    assert recorder.calls[("create", "Event")] <= BURST + URGENT_BURST + lasted * (A_SECOND + URGENT_A_SECOND)
+    assert first < 25
+
+    # What a watch brings back: nothing is left to write, and the scan's memory is warm.
+    cache.managed_budgets = {
+        (budget["metadata"]["namespace"], budget["metadata"]["name"]): budget for budget in budgets(reconciler, state)
+    }
+    second = cpu(lambda: failed.append(reconciler.once().failed))
+    print(f"a pass: {first:.2f} s the first time, {second:.2f} s when little is new")
+    assert failed == [False, False]
+    assert recorder.calls[("apply", "PodDisruptionBudget")] == DEPLOYMENTS
+    assert second < 15
+
+
+def budgets(reconciler: Reconciler, state: State) -> list[KubeObject]:
+    return list(wanted_budgets(reconciler._scan.survey(state, {}, NOW), state, NOW))
