@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import ssl
 import threading
 import time
@@ -58,7 +59,7 @@ def test_a_body_that_trickles_delays_nobody_and_is_cut_off(hook: Hook) -> None:
     assert hook.metric('tierguard_webhook_dropped_connections_total{reason="slow"}') >= dropped + 50
 
 
-def sends(connection: ssl.SSLSocket) -> bool:
+def sends(connection: socket.socket) -> bool:
     try:
         connection.sendall(b" ")
     except OSError:
@@ -90,6 +91,13 @@ def test_headers_that_never_end_and_handshakes_that_never_begin_hold_nobody(hook
 
     assert all(gone)
     assert hook.ask(WHOLE)[0] == 200
+
+
+def test_a_probe_that_trickles_is_cut_off_too(hook: Hook) -> None:
+    with socket.create_connection(("127.0.0.1", hook.health)) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nX: ")
+        assert poll(lambda: not sends(connection), connections.OWED_SECONDS + 10)
+    assert hook.get("/livez")[0] == 200
 
 
 def ended(connection: ssl.SSLSocket) -> bool:

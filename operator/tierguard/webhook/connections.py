@@ -11,7 +11,7 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,8 +80,8 @@ class Judge:
 class Sweeper:
     """Looks once a second, from a thread of its own."""
 
-    def __init__(self, port: int, places: int, dropped: Callable[[str], None]) -> None:
-        self._port = port
+    def __init__(self, ports: Container[int], places: int, dropped: Callable[[str], None]) -> None:
+        self._ports = ports
         self._judge = Judge(places)
         self._dropped = dropped
         self._stopping = threading.Event()
@@ -118,7 +118,7 @@ class Sweeper:
                 log.exception("looking at the connections failed")
 
     def _connections(self) -> Iterator[tuple[int, tuple[socket.socket, Seen]]]:
-        """Connections to our port by inode. Each is held by a descriptor of ours: its number cannot become another's."""
+        """Connections to our ports by inode. Each is held by a descriptor of ours: its number cannot become another's."""
         for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - a path for each would only cost
             with suppress(OSError):  # closed meanwhile
                 descriptor = int(name)
@@ -137,7 +137,7 @@ class Sweeper:
         return None if seen is None else (connection, seen)
 
     def _ours(self, connection: socket.socket) -> Seen | None:
-        if connection.family not in _FAMILIES or connection.getsockname()[1] != self._port:
+        if connection.family not in _FAMILIES or connection.getsockname()[1] not in self._ports:
             return None
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
         if info[0] == _LISTEN or len(info) < _ACKNOWLEDGED_AT + _ACKNOWLEDGED.size:

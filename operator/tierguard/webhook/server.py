@@ -118,7 +118,8 @@ def load(options: Options) -> Callable[[Environment, StartResponse], Iterable[by
     journalist = Journalist(api, options.namespace)
     webhook = Webhook(cache, api, registry, journalist)
     if connections.available():
-        connections.Sweeper(options.port, CONNECTIONS, dropped_connections(registry)).start()
+        ports = (options.port, options.health_port)
+        connections.Sweeper(ports, CONNECTIONS, dropped_connections(registry)).start()
     cache.start()
     journalist.start()
     webhook.health.serve(options.health_address, options.health_port)
