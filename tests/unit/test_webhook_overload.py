@@ -55,7 +55,7 @@ def test_a_body_that_trickles_delays_nobody_and_is_cut_off(hook: Hook) -> None:
         connection.close()
 
     assert not alive
-    assert slowest < 2
+    assert slowest < 4
     assert hook.metric('tierguard_webhook_dropped_connections_total{reason="slow"}') >= dropped + 50
 
 
@@ -131,7 +131,7 @@ def test_reviews_that_cannot_be_answered_in_time_get_a_503_in_time_and_none_is_a
 
     assert Counter(status for status, _, _ in answers) == {503: 120}
     assert not any("allowed" in text for _, text, _ in answers)
-    assert max(seconds for _, _, seconds in answers) < 5
+    assert max(seconds for _, _, seconds in answers) < 8
     # What the silence left behind is over soon.
     assert poll(lambda: hook.ask(WHOLE)[0] == 200, 10)
 
