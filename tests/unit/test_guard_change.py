@@ -503,3 +503,20 @@ def test_the_subject_of_a_change_names_it() -> None:
     nowhere = Change(Operation.DELETE, "Namespace", "", "payments", {}, None)
     assert there.subject == "Deployment payments/payment-core"
     assert nowhere.subject == "Namespace payments"
+
+
+@settings(deadline=None, max_examples=300)
+@given(every_kind.flatmap(lambda kind: st.tuples(st.just(kind), st.lists(mutations(kind), max_size=3))), st.data())
+def test_settings_are_the_same_where_comparing_them_says_so(
+    made: tuple[str, list[Mutation]], data: st.DataObject
+) -> None:
+    kind, mutated = made
+    old = document(kind)
+    edits = [mutation.apply for mutation in mutated]
+    new = changed(old, lambda found: [edit(found) for edit in edits])
+    if data.draw(st.booleans()) and kind != "Pod":
+        new["spec"]["minReadySeconds"] = None
+    before, after = Workload.of(old), Workload.of(new)
+    assert before is not None
+    assert after is not None
+    assert before.settled_as(after) is after.settled_as(before) is (before.settings() == after.settings())

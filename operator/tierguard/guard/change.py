@@ -115,7 +115,7 @@ def kinds_of_update(
     kinds = _scaling(old, new) | _template(old, new, was_available, immutable_tags)
     if old.paused != new.paused:
         kinds.add(ChangeKind.PAUSE if new.paused else _resume(new, was_available))
-    if old.settings() != new.settings():
+    if not old.settled_as(new):
         kinds.add(ChangeKind.SETTINGS)
     return kinds
 

@@ -36,10 +36,14 @@ class WorkloadKind:
     announced_deletion: bool = False
     api_version: str = field(init=False)
     """`group/version`, as manifests write it."""
+    no_settings: frozenset[str] = field(init=False)
+    """The keys of `spec` that are the pod template, the replicas or the pause switch."""
 
     def __post_init__(self) -> None:
         written = f"{self.group}/{self.version}" if self.group else self.version
+        paths = (self.template, self.replicas or (), self.paused or ())
         object.__setattr__(self, "api_version", written)
+        object.__setattr__(self, "no_settings", frozenset(path[1] for path in paths if path))
 
 
 _TEMPLATE = ("spec", "template")
@@ -153,6 +157,14 @@ class Workload:
     def settings(self) -> dict[str, Any]:
         """The rest of its spec: everything but the pod template, the replicas and the pause switch."""
         return {key: value for key, value in _without(self.raw, self.entry).items() if value is not None}
+
+    def settled_as(self, other: "Workload") -> bool:
+        """Whether `other` has the same settings; without making either's, where the template has nothing around it."""
+        if self.entry is not other.entry or self.entry.template != _TEMPLATE:
+            return self.settings() == other.settings()
+        mine, others = objects.mapping(self.raw, "spec"), objects.mapping(other.raw, "spec")
+        keys = (mine.keys() | others.keys()) - self.entry.no_settings
+        return [mine.get(key) for key in keys] == [others.get(key) for key in keys]
 
     def __str__(self) -> str:
         """`Kind namespace/name`, as messages name it."""

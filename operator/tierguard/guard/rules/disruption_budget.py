@@ -9,6 +9,7 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rules import BudgetMode, DisruptionBudgetRule, RuleId, UnhealthyPodEviction
 from tierguard.disruption import (
     OPERATOR_PREFIX,
+    Allowance,
     Budget,
     Controller,
     Eviction,
@@ -57,7 +58,8 @@ class DisruptionBudget:
         workload, state = situation.subject.workload, situation.state
         budgets = covering(workload, state)
         if workload.kind == "DaemonSet":
-            problems = (_unreadable(budget, controllers_of(budget, state, workload)) for budget in budgets)
+            found = [(budget, controllers_of(budget, state, workload)) for budget in budgets]
+            problems = (_unreadable(*each, allowed_when_healthy(*each)) for each in found)
             yield from [problem for problem in problems if problem is not None][:1]
             return
         least = least_pods(workload, state)
@@ -169,14 +171,16 @@ def _command(workload: Workload, maximum: int | str) -> str | None:
     return command if command.isprintable() else None
 
 
-def _unreadable(budget: Budget, controllers: list[Controller]) -> Violation | None:
-    reason = allowed_when_healthy(budget, controllers).reason
-    if reason is None:
+def _unreadable(budget: Budget, controllers: list[Controller], allowance: Allowance) -> Violation | None:
+    if allowance.reason is None:
         return None
     name = objects.printable(budget.name, _LONGEST)
     unscalable = next((controller.kind for controller in controllers if not controller.has_scale), None)
     if unscalable is None:
-        detail, remedy = f"budget {name}: {objects.printable(reason, _LONGEST)}", "write a number or a percentage"
+        detail, remedy = (
+            f"budget {name}: {objects.printable(allowance.reason, _LONGEST)}",
+            "write a number or a percentage",
+        )
     else:
         detail = f"budget {name} covers pods of a {unscalable}: only a number as minAvailable works"
         remedy = "write a number as minAvailable, or select other pods,"
@@ -187,11 +191,11 @@ def _unsound(
     budget: Budget, workload: Workload, replicas: int, settings: DisruptionBudgetRule, state: State
 ) -> Iterator[Violation]:
     controllers = controllers_of(budget, state, workload, replicas)
-    if (unreadable := _unreadable(budget, controllers)) is not None:
+    allowance = allowed_when_healthy(budget, controllers)
+    if (unreadable := _unreadable(budget, controllers, allowance)) is not None:
         yield unreadable
         return
     name = objects.printable(budget.name, _LONGEST)
-    allowance = allowed_when_healthy(budget, controllers)
     maximum = safe_maximum(settings.max_unavailable, replicas)
     most = scaled_value(maximum, replicas, round_up=True)
     instead = "" if budget.min_available is None else " instead of minAvailable"
