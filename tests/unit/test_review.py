@@ -1,7 +1,9 @@
 """Reviews on the wire: what is decoded lazily or once for both objects is what plain decoding gives."""
 
 import copy
+import gc
 import json
+import weakref
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +20,7 @@ from tierguard.guard.deletion import ALLOW_DELETION, announced
 from tierguard.guard.finding import Outcome
 from tierguard.guard.state import State
 from tierguard.webhook.review import Malformed, change_of, decode
+from tierguard.webhook.server import GARBAGE, spare_collector
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 UNDONE = {
@@ -121,3 +124,28 @@ def test_an_object_that_cannot_be_decoded_is_malformed(broken: bytes) -> None:
     sent = body(stored(), {**stored(), "spec": "PLANTED"}).replace(b'"PLANTED"', broken)
     with pytest.raises(Malformed):
         change_of(decode(sent))
+
+
+def test_what_makes_cycles_is_still_collected_after_the_collector_was_spared() -> None:
+    threshold = gc.get_threshold()
+    try:
+        spare_collector()
+        assert gc.isenabled()
+        assert gc.get_threshold()[0] == GARBAGE
+        gone = _cycle()
+        kept: list[list[int]] = [[] for _ in range(2 * GARBAGE)]
+        assert gone() is None
+        assert len(kept) == 2 * GARBAGE
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*threshold)
+
+
+class _Node:
+    itself: object = None
+
+
+def _cycle() -> "weakref.ref[_Node]":
+    node = _Node()
+    node.itself = node
+    return weakref.ref(node)
