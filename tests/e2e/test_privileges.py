@@ -98,6 +98,11 @@ def test_names_bind_what_names_can_bind(world: EmbeddedWorld) -> None:
     assert may(OPERATOR_ACCOUNT, "get", "secrets/tierguard-webhook-tls", "-n", NAMESPACE)
     assert not may(OPERATOR_ACCOUNT, "get", "secrets/another", "-n", NAMESPACE)
     assert not may(OPERATOR_ACCOUNT, "create", "secrets", "-n", "default")
+    assert may(OPERATOR_ACCOUNT, "list", "configmaps", "-n", "default")  # of which it asks for the metadata only
+    for verb in ("get", "create", "patch", "delete"):
+        assert not may(OPERATOR_ACCOUNT, verb, "configmaps/any", "-n", "default")
+    for verb in ("get", "list", "watch"):
+        assert not may(OPERATOR_ACCOUNT, verb, "secrets", "-n", "default")
     assert not may(OPERATOR_ACCOUNT, "patch", "validatingwebhookconfigurations/another")
     assert not may(WEBHOOK_ACCOUNT, "list", "configmaps", "-n", "default")
     assert not may(WEBHOOK_ACCOUNT, "get", "secrets", "-n", NAMESPACE)

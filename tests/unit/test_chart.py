@@ -166,6 +166,7 @@ def test_the_operator_is_started_with_the_names_that_the_chart_gave(rendered: li
         "--owner-cluster-role=tierguard-operator",
         "--health-listen=0.0.0.0:8080",
         "--clock-probe-seconds=20",
+        "--account-for-configuration",
     ]
 
 
@@ -292,6 +293,7 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         *(row("tierguard.io", kind, "list watch") for kind in OWN_KINDS),
         *(row("tierguard.io", f"{kind}/status", "patch") for kind in OWN_KINDS),
         row("", "namespaces", "list watch"),
+        row("", "configmaps", "list watch"),
         *(row("apps", resource, "list watch") for resource in workloads),
         row("apps", "controllerrevisions", "list"),
         *(row("", resource, "list watch") for resource in ("services", "nodes", "pods")),
@@ -315,6 +317,13 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         row("", "secrets", "create"),
         row("", "secrets", "get patch", "tierguard-webhook-tls", "tierguard-webhook-ca"),
     }
+
+
+def test_without_an_account_of_configuration_no_right_to_read_it(chart: Chart, rendered: list[Object]) -> None:
+    objects = chart.render("operator.accountForConfiguration=false")
+    assert row("", "configmaps", "list watch") not in rules_of(objects, "ClusterRole", "tierguard-operator")
+    assert "--account-for-configuration" not in container_of(objects, "operator")["args"]
+    assert "--account-for-configuration" in container_of(rendered, "operator")["args"]
 
 
 def test_whoever_may_view_a_namespace_may_read_our_kinds(rendered: list[Object]) -> None:

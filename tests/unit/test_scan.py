@@ -188,7 +188,6 @@ def test_a_change_in_a_freeze_is_counted_but_not_one_as_it_began() -> None:
 
     assert seen(before, after, pictured([freeze])) == 1
     assert seen(before, after, pictured([begun])) == 0
-    assert seen(before, workload(strategy=SOUND, replicas=1), pictured([freeze])) == 0  # an autoscaler, for all we know
 
 
 def test_the_account_is_bounded_and_told_by_source() -> None:

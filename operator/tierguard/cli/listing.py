@@ -13,9 +13,9 @@ import yaml
 from tierguard.api.kinds import POLICY
 from tierguard.api.model import API_VERSION, GROUP
 from tierguard.cli.errors import InputError
-from tierguard.cluster.around import trim
 from tierguard.cluster.client import Api, ApiError
 from tierguard.cluster.reflector import PAGE, Collection
+from tierguard.cluster.trim import trim
 from tierguard.guard import objects
 from tierguard.guard.facts import PlacedPod
 from tierguard.guard.objects import KubeObject

@@ -184,6 +184,11 @@ def _operator(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         default=0,
         help="how often to see whether the API server can tell planted times; default 0: never, it has no such policies",
     )
+    operator.add_argument(
+        "--account-for-configuration",
+        action="store_true",
+        help="watch the metadata of ConfigMaps, and list what changed in a freeze while no webhook answered",
+    )
     operator.set_defaults(run=_run_operator)
 
 
@@ -206,6 +211,7 @@ def _run_operator(options: argparse.Namespace) -> int:
             immutable_tags=tuple(options.immutable_tags),
             log_level=options.log_level,
             lifetimes=Lifetimes(options.ca_lifetime, options.certificate_lifetime),
+            account_for_configuration=options.account_for_configuration,
             certificates_from_elsewhere=options.certificates == "cert-manager",
             clock_probe_seconds=max(0, options.clock_probe_seconds),
         )

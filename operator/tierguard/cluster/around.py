@@ -103,34 +103,3 @@ def _drop(kept: dict[str, dict[str, Any]], obj: KubeObject, key: str) -> None:
         kept[namespace] = left
     else:
         kept.pop(namespace, None)
-
-
-def trim(obj: Any) -> Any:
-    """Of what is around workloads only what is read: an update of anything else is no change to anybody here."""
-    kind = obj.get("kind")
-    if kind == "Node":
-        spec = objects.mapping(obj, "spec")
-        named = {"name": objects.name(obj), "labels": dict(objects.labels(obj))}
-        return _same(obj, named, {key: spec[key] for key in ("taints", "unschedulable") if key in spec})
-    if kind == "Pod":
-        metadata: dict[str, Any] = {
-            "name": objects.name(obj),
-            "namespace": objects.namespace(obj),
-            "labels": dict(objects.labels(obj)),
-            "deletionTimestamp": objects.value(obj, "metadata", "deletionTimestamp"),
-            "ownerReferences": [owner] if (owner := objects.controller_of(obj)) else [],
-        }
-        ready = [
-            {"type": "Ready", "status": known.get("status")}
-            for known in objects.sequence(obj, "status", "conditions")
-            if known.get("type") == "Ready"
-        ]
-        status = {"phase": objects.value(obj, "status", "phase"), "conditions": ready}
-        return {**_same(obj, metadata, {"nodeName": objects.value(obj, "spec", "nodeName")}), "status": status}
-    if kind == "HorizontalPodAutoscaler":
-        obj.pop("status", None)
-    return obj
-
-
-def _same(obj: Any, metadata: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": metadata, "spec": spec}

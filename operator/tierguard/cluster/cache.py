@@ -2,18 +2,19 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
 from tierguard.api.model import API_VERSION
 from tierguard.cluster import record
-from tierguard.cluster.around import Source, around, trim
+from tierguard.cluster.around import Source, around
 from tierguard.cluster.client import Api
 from tierguard.cluster.journal import JOURNAL, Journal
 from tierguard.cluster.journal import read as read_journal
-from tierguard.cluster.reflector import Collection, Reflector
+from tierguard.cluster.reflector import PARTIAL, Collection, Compare, Reflector
+from tierguard.cluster.trim import ACCOUNTED, LAST_APPLIED, trim, trim_partial, trim_writers
 from tierguard.disruption import Budget
 from tierguard.guard import objects
 from tierguard.guard.deletion import announced
@@ -33,18 +34,18 @@ PREPARE_SECONDS = 1800.0
 """How often calendars are computed ahead."""
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 Listener = Callable[[str, KubeObject], None]
-Compare = Callable[[KubeObject | None, KubeObject], None]
+Told = Callable[[KubeObject | None, KubeObject | None], None]
 
 
 class ClusterCache:
     """Keeps a `State` equal to the cluster, as far as decisions need it.
 
     `namespace` is tierguard's own, where the rollback record is. `listener` hears the kind and the object of every change,
-    on a reflector's thread; `compare`, since the first list, a workload or one of our kinds before (None: it is new) and
-    after each change. `status` says whether the status of workloads is kept: the operator reads it, the webhook not.
+    on a reflector's thread; `compare`, since the first list of a kind, each object of it before (None: it is new) and after
+    (None: it is gone) each change. `status` says whether the status of workloads is kept: the operator reads it, the webhook
+    not. With `configuration` the metadata of all ConfigMaps is watched; only `compare` is told of it.
     """
 
     def __init__(
@@ -56,7 +57,8 @@ class ClusterCache:
         status: bool = False,
         immutable_tags: tuple[str, ...] = (),
         listener: Listener | None = None,
-        compare: Compare | None = None,
+        compare: Told | None = None,
+        configuration: bool = False,
     ) -> None:
         self._available: dict[tuple[str, str], datetime] = {}
         self.state = State(available=self._available, identities=identities, immutable_tags=immutable_tags)
@@ -67,6 +69,7 @@ class ClusterCache:
         self._status = status
         self._listener = listener or (lambda _kind, _obj: None)
         self._compare = compare or (lambda _before, _after: None)
+        self._configuration = configuration
         self.records: dict[str, dict[str, datetime]] = {}
         """The rollback record, by workload uid."""
         self.managed_budgets: dict[tuple[str, str], KubeObject] = {}
@@ -75,11 +78,12 @@ class ClusterCache:
         """What the webhook's processes have to tell, by ConfigMap; only where status is kept."""
         self.jobs: dict[tuple[str, str], KubeObject] = {}
         """Jobs, by namespace and name; only where status is kept."""
+        self.leaving: set[str] = set()
+        """Namespaces that are being deleted, with all that is in them."""
         self.versions: dict[str, int] = {}
         """How often anything in a namespace changed; under "" what is in none."""
         self._reflectors = [
-            Reflector(api, s.collection, self._told(s.changed), self._told(s.gone), self._trim)
-            for s in self._sources(namespace)
+            Reflector(api, s.collection, self._changed(s), self._gone(s), self._trim) for s in self._sources(namespace)
         ]
 
     def start(self) -> None:
@@ -104,7 +108,8 @@ class ClusterCache:
 
     def unsynced(self) -> list[str]:
         """The kinds whose first list is not complete yet."""
-        return [r.collection.kind for r in self._reflectors if r.staleness() is None]
+        # Without the right to list ConfigMaps everything else goes on.
+        return [r.collection.kind for r in self._reflectors if r.staleness() is None and not r.collection.metadata_only]
 
     def staleness(self) -> Mapping[str, float | None]:
         """By kind, the seconds since the API server was last heard of; None before the first list."""
@@ -144,6 +149,9 @@ class ClusterCache:
         if self._status:
             jobs = Collection("/apis/batch/v1/jobs", "batch/v1", "Job")
             sources.append(Source(jobs, self._job_changed, self._job_gone))
+        if self._configuration:
+            config_maps = Collection("/api/v1/configmaps", "meta.k8s.io/v1", PARTIAL, metadata_only=True)
+            sources.append(Source(config_maps, _nothing, _nothing))
         return [
             *sources,
             Source(Collection("/api/v1/namespaces", "v1", "Namespace"), self._namespace_changed, self._namespace_gone),
@@ -165,25 +173,37 @@ class ClusterCache:
             ),
         ]
 
-    def _told(self, act: Callable[[KubeObject], None]) -> Callable[[KubeObject], None]:
-        def receive(obj: KubeObject) -> None:
-            act(obj)
-            place = objects.namespace(obj) or (objects.name(obj) if obj.get("kind") == "Namespace" else "")
-            self.versions[place] = self.versions.get(place, 0) + 1
-            self._listener(str(obj.get("kind")), obj)
+    def _changed(self, source: Source) -> Compare:
+        def changed(before: KubeObject | None, obj: KubeObject) -> None:
+            source.changed(obj)
+            if self._complete(source.collection.kind):
+                self._compare(before, obj)
+            self._tell(source, obj)
 
-        return receive
+        return changed
+
+    def _gone(self, source: Source) -> Callable[[KubeObject], None]:
+        def gone(obj: KubeObject) -> None:
+            source.gone(obj)
+            self._compare(obj, None)
+            self._tell(source, obj)
+
+        return gone
+
+    def _tell(self, source: Source, obj: KubeObject) -> None:
+        if source.collection.metadata_only:
+            return  # nobody decides by it
+        place = objects.namespace(obj) or (objects.name(obj) if obj.get("kind") == "Namespace" else "")
+        self.versions[place] = self.versions.get(place, 0) + 1
+        self._listener(str(obj.get("kind")), obj)
 
     def _trim(self, obj: Any) -> KubeObject:
         """Drop what no decision reads; for what controllers make, keep only who made it and what it runs."""
+        if obj.get("kind") == PARTIAL:
+            return trim_partial(obj)
         obj = trim(obj)
         metadata = obj.get("metadata", {})
-        fields = metadata.pop("managedFields", None)
-        if self._status and obj.get("kind") == "CronJob":
-            metadata["managedFields"] = _owners_of_suspend(fields or ())
-        elif self._status and obj.get("kind") in WATCHED_WORKLOADS:
-            times = [str(field.get("time") or "") for field in fields or () if field.get("subresource") != "status"]
-            metadata["managedFields"] = [{"time": max(times, default="")}]
+        trim_writers(obj, ACCOUNTED if self._status else ())
         if obj.get("kind") == "Job":
             obj["spec"] = {"template": {"metadata": obj.get("spec", {}).get("template", {}).get("metadata", {})}}
         if LAST_APPLIED in metadata.get("annotations", ()):
@@ -209,8 +229,6 @@ class ClusterCache:
                 compiled.timeline.prepare(datetime.now(UTC))  # here, and not in the first review that asks
             self._compiled[kind][name] = compiled
             self._publish(kind)
-            if self._complete(kind):
-                self._compare(known, obj)
 
         return changed
 
@@ -234,14 +252,23 @@ class ClusterCache:
 
     def _workload_changed(self, obj: KubeObject) -> None:
         namespace, key = objects.namespace(obj), (str(obj["kind"]), objects.namespace(obj), objects.name(obj))
-        before = self.state.workloads_in.get(namespace, {}).get(key)
         self.state.workloads_in.setdefault(namespace, {})[key] = obj
-        if self._complete(key[0]):
-            self._compare(before, obj)
 
     def _complete(self, kind: str) -> bool:
         """Whether the first list of `kind` is in: what comes later is news."""
         return any(r.collection.kind == kind and r.staleness() is not None for r in self._reflectors)
+
+    def known(self, kind: str) -> dict[tuple[str, str], KubeObject]:
+        """The objects of `kind` as they were watched, trimmed, by namespace and name."""
+        found: dict[tuple[str, str], KubeObject] = {}
+        for reflector in self._reflectors:
+            if reflector.collection.kind == kind:
+                found |= reflector.known()
+        return found
+
+    def knows_configuration(self) -> bool:
+        """Whether the ConfigMaps are listed, or nobody wants them."""
+        return not self._configuration or self._complete(PARTIAL)
 
     def _workload_gone(self, obj: KubeObject) -> None:
         namespace, name = objects.namespace(obj), objects.name(obj)
@@ -254,6 +281,8 @@ class ClusterCache:
 
     def _namespace_changed(self, obj: KubeObject) -> None:
         self.state.namespaces[objects.name(obj)] = objects.labels(obj)
+        if objects.value(obj, "metadata", "deletionTimestamp") is not None:
+            self.leaving.add(objects.name(obj))
         if announced(obj):
             self.state.announced.add(objects.name(obj))
         else:
@@ -261,6 +290,7 @@ class ClusterCache:
 
     def _namespace_gone(self, obj: KubeObject) -> None:
         self.state.namespaces.pop(objects.name(obj), None)
+        self.leaving.discard(objects.name(obj))
         self.state.announced.discard(objects.name(obj))
         self.state.services_in.pop(objects.name(obj), None)
         self.state.workloads_in.pop(objects.name(obj), None)
@@ -308,10 +338,5 @@ class ClusterCache:
             self._available.pop((uid, template), None)
 
 
-def _owners_of_suspend(fields: Iterable[KubeObject]) -> list[dict[str, Any]]:
-    """Of a CronJob's managed fields only who owns `spec.suspend`: nothing else of them is read."""
-    return [
-        {"manager": entry.get("manager"), "time": entry.get("time"), "fieldsV1": {"f:spec": {"f:suspend": {}}}}
-        for entry in fields
-        if "f:suspend" in objects.mapping(entry, "fieldsV1", "f:spec")
-    ]
+def _nothing(_: KubeObject) -> None:
+    """Nothing is kept of it but what its reflector keeps."""

@@ -28,6 +28,7 @@ LONGEST_RETRY = 60.0
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes of one event of a watch: an object of etcd's 1.5 MiB with much room to spare."""
 _CHUNK = 256 * 1024
+JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"
 
 
@@ -66,9 +67,15 @@ class Api:
             raise ApiError(0, "connect", str(kubeconfig or "in-cluster"), str(error)) from None
         return cls(configuration)
 
-    def get(self, path: str, query: Mapping[str, str] | None = None, timeout: float = CALL_TIMEOUT) -> KubeObject:
-        """GET an object or a list. Raises ApiError."""
-        return self._json("GET", path, query, None, None, timeout)
+    def get(
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        timeout: float = CALL_TIMEOUT,
+        accept: str = JSON,
+    ) -> KubeObject:
+        """GET an object or a list, in the form that `accept` asks for. Raises ApiError."""
+        return self._json("GET", path, query, None, None, timeout, accept)
 
     def find(self, path: str) -> KubeObject | None:
         """GET an object that may not exist: None when it does not. Raises ApiError for anything else."""
@@ -116,12 +123,13 @@ class Api:
     def check(self, method: str, path: str) -> None:
         """Called before each call but watches. Raises ApiError where the call must not be made."""
 
-    def watch(self, path: str, query: Mapping[str, str], silence: float) -> Iterator[bytes]:
+    def watch(self, path: str, query: Mapping[str, str], silence: float, accept: str = JSON) -> Iterator[bytes]:
         """Yield the lines of a watch. Raises ApiError; ends when the server closes it.
 
         `silence` is how many seconds may pass without a byte before the connection counts as dead.
         """
-        response = self._send("GET", path, query, None, None, urllib3.Timeout(connect=CALL_TIMEOUT, read=silence))
+        timeout = urllib3.Timeout(connect=CALL_TIMEOUT, read=silence)
+        response = self._send("GET", path, query, None, None, timeout, accept)
         try:
             if response.status != HTTPStatus.OK:
                 raise _refused(response, "WATCH", path)
@@ -139,12 +147,15 @@ class Api:
         body: KubeObject | None,
         content_type: str | None,
         timeout: float,
+        accept: str = JSON,
         *,
         last: bool = False,
     ) -> KubeObject:
         self.check(method, path)
         deadline = time.monotonic() + timeout
-        response = self._send(method, path, query, body, content_type, urllib3.Timeout(total=timeout), last=last)
+        response = self._send(
+            method, path, query, body, content_type, urllib3.Timeout(total=timeout), accept, last=last
+        )
         try:
             if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                 raise _refused(response, method, path)
@@ -162,10 +173,11 @@ class Api:
         body: KubeObject | None,
         content_type: str | None,
         timeout: urllib3.Timeout,
+        accept: str = JSON,
         *,
         last: bool = False,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": "application/json", **({"Content-Type": content_type} if content_type else {})}
+        headers = {"Accept": accept, **({"Content-Type": content_type} if content_type else {})}
         if last:
             headers["Connection"] = "close"
         if token := self._configuration.get_api_key_with_prefix("BearerToken"):

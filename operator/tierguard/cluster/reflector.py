@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tierguard.cluster.client import Api, ApiError
+from tierguard.cluster.client import JSON, Api, ApiError
 from tierguard.guard.objects import KubeObject, mapping
 
 log = logging.getLogger(__name__)
@@ -69,9 +69,26 @@ class Collection:
     api_version: str
     kind: str
     query: Mapping[str, str] = field(default_factory=dict)
+    metadata_only: bool = False
+    """Whether only the objects' metadata is asked for: their contents never come here."""
 
+    @property
+    def listed_as(self) -> str:
+        """The media type of its lists."""
+        return _METADATA.format("List") if self.metadata_only else JSON
+
+    @property
+    def watched_as(self) -> str:
+        """The media type of its watches."""
+        return _METADATA.format("") if self.metadata_only else JSON
+
+
+_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+PARTIAL = "PartialObjectMetadata"
+"""The kind of what is watched by its metadata only."""
 
 Receive = Callable[[KubeObject], None]
+Compare = Callable[[KubeObject | None, KubeObject], None]
 
 
 class _Expired(Exception):  # noqa: N818 - the end of a watch that a new list continues, no error
@@ -81,15 +98,16 @@ class _Expired(Exception):  # noqa: N818 - the end of a watch that a new list co
 class Reflector:
     """Keeps a consumer informed about one collection, from a thread of its own.
 
-    `changed` is called with every object, `gone` with the last known form of one that no longer exists. `trim` may cut an
-    object down before it is kept. Both callbacks run on the reflector's thread, one at a time.
+    `changed` is called with the form known before (None where it is new) and the object, `gone` with the last known form of
+    one that no longer exists. `trim` may cut an object down before it is kept. Both callbacks run on the reflector's thread,
+    one at a time.
     """
 
     def __init__(
         self,
         api: Api,
         collection: Collection,
-        changed: Receive,
+        changed: Compare,
         gone: Receive,
         trim: Callable[[Any], KubeObject],
         timing: Timing | None = None,
@@ -118,6 +136,10 @@ class Reflector:
     def staleness(self) -> float | None:
         """Seconds since the API server was last heard of; None before the first complete list."""
         return None if self._last_contact is None else time.monotonic() - self._last_contact
+
+    def known(self) -> dict[tuple[str, str], KubeObject]:
+        """What is there, trimmed, by namespace and name: a copy of the moment."""
+        return self._known.copy()
 
     def _run(self) -> None:
         deaf_since: float | None = None
@@ -165,7 +187,7 @@ class Reflector:
         seen: set[tuple[str, str]] = set()
         query = {**self.collection.query, "limit": str(PAGE)}
         while True:
-            page = self._api.get(self.collection.path, query)
+            page = self._api.get(self.collection.path, query, accept=self.collection.listed_as)
             for item in page.get("items") or ():
                 item["apiVersion"], item["kind"] = self.collection.api_version, self.collection.kind
                 seen.add(self._keep(item))
@@ -187,7 +209,7 @@ class Reflector:
             "resourceVersion": str(self._version),
         }
         began = time.monotonic()
-        for line in self._api.watch(self.collection.path, query, self._timing.silence):
+        for line in self._api.watch(self.collection.path, query, self._timing.silence, self.collection.watched_as):
             if self._stopping.is_set():
                 return
             event = msgspec.json.decode(line)
@@ -199,8 +221,9 @@ class Reflector:
             self._last_contact = time.monotonic()
             self._version = obj["metadata"]["resourceVersion"]
             if kind == "DELETED":
-                self._known.pop(_key(obj), None)
-                self._gone(self._trim(obj))
+                # What was known, not what the event carries: the deletion has written its own marks into that.
+                known = self._known.pop(_key(obj)) if _key(obj) in self._known else None
+                self._gone(self._trim(obj) if known is None else known)
             elif kind != "BOOKMARK":
                 self._keep(obj)
         if time.monotonic() - began >= self._timing.settled:
@@ -210,9 +233,10 @@ class Reflector:
     def _keep(self, obj: KubeObject) -> tuple[str, str]:
         trimmed = self._trim(obj)
         key = _key(trimmed)
-        if self._known.get(key) != trimmed:
+        before = self._known.get(key)
+        if before != trimmed:
             self._known[key] = trimmed
-            self._changed(trimmed)
+            self._changed(before, trimmed)
         return key
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import quote
 
-from tierguard.cluster.client import Api, ApiError
+from tierguard.cluster.client import JSON, Api, ApiError
 from tierguard.guard import objects
 from tierguard.guard.objects import KubeObject
 
@@ -83,11 +83,12 @@ class LeaderApi(Api):
         body: KubeObject | None,
         content_type: str | None,
         timeout: float,
+        accept: str = JSON,
         *,
         last: bool = False,
     ) -> KubeObject:
         bounded = timeout if method == "GET" else min(timeout, WRITE_SECONDS)
-        return super()._json(method, path, query, body, content_type, bounded, last=last)
+        return super()._json(method, path, query, body, content_type, bounded, accept, last=last)
 
 
 class Election:

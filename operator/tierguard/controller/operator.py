@@ -76,6 +76,7 @@ class Operator:
             immutable_tags=self._options.immutable_tags,
             listener=self._noted,
             compare=self._compared,
+            configuration=self._options.account_for_configuration,
         )
         self._reconciler = Reconciler(writer, cache, self._options, gate.open)
         self._loop = Loop(self._reconciler)
@@ -118,13 +119,15 @@ class Operator:
         if self._loop is not None:
             self._loop.wake(soon=kind not in RESTLESS)
 
-    def _compared(self, before: KubeObject | None, after: KubeObject) -> None:
-        if self._reconciler is None:
+    def _compared(self, before: KubeObject | None, after: KubeObject | None) -> None:
+        subject = after if after is not None else before
+        if self._reconciler is None or subject is None:
             return
-        if after.get("kind") in _OUR_KINDS:
+        if subject.get("kind") not in _OUR_KINDS:
+            if self._reconciler.compare(before, after):
+                self._wake()
+        elif after is not None and _rewritten(before, after):
             self._reconciler.learn(f"{after['kind']}/{objects.name(after)}")
-        else:
-            self._reconciler.compare(before, after)
 
     def _wake(self) -> None:
         if self._loop is not None:
@@ -142,6 +145,13 @@ class Operator:
 
         health = Health(registry, lambda: "" if loop.alive() else "the reconcile loop is stuck", not_ready)
         health.serve(self._options.health_address, self._options.health_port)
+
+
+def _rewritten(before: KubeObject | None, after: KubeObject) -> bool:
+    """Whether it is new, or says something else: not only its status."""
+    if before is None or objects.uid(before) != objects.uid(after):
+        return True
+    return bool(objects.value(before, "spec") != objects.value(after, "spec"))
 
 
 def run(options: Options) -> None:

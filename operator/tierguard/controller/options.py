@@ -29,6 +29,8 @@ class Options:
     immutable_tags: tuple[str, ...] = ()
     log_level: str = "INFO"
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    account_for_configuration: bool = False
+    """Whether the metadata of ConfigMaps may be watched."""
     certificates_from_elsewhere: bool = False
     """Whether something else (cert-manager) keeps the Secret with the webhook's certificate."""
     clock_probe_seconds: int = 0

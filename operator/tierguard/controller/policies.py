@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from tierguard.api.model import rfc3339
 from tierguard.api.rules import RuleId
 from tierguard.controller import announce
+from tierguard.controller.passed import merged
 from tierguard.controller.status import Status, condition, valid
 from tierguard.guard import objects
 from tierguard.guard.finding import Effect, Finding
 from tierguard.guard.holds import Policy
 from tierguard.guard.objects import KubeObject
 from tierguard.guard.survey import Surveyed
+from tierguard.guard.workload import WORKLOAD_KINDS
 
 MOST_VIOLATIONS = 20
 MOST_PASSED = 20
@@ -52,11 +54,17 @@ def policy_status(
         "rules": [{"rule": rule.value, "workloads": counts[rule.value]} for rule in RuleId if counts[rule.value]],
         "violations": [objects.printable(line, _LINE) for line in lines[:MOST_VIOLATIONS]],
     }
-    still = {place(s) for s, _ in violating}
     known = [str(line) for line in objects.sequence(stored, "status", "passedUnjudged")]
-    listed = [line for line in dict.fromkeys([*known, *passed]) if _subject(line) in still]
+    listed = [line for line in merged(known, passed) if _unmended(line, violating)]
     status["passedUnjudged"] = listed[-MOST_PASSED:]
     return status
+
+
+def _unmended(line: str, violating: Iterable[tuple[Surveyed, object]]) -> bool:
+    """Whether the workload that `line` is about, or of what is around workloads any in its namespace, breaks the policy."""
+    namespace, kind, _ = (*_subject(line).split("/"), "", "")[:3]
+    places = {place(s) if kind in WORKLOAD_KINDS else s.classified.workload.namespace for s, _ in violating}
+    return (_subject(line) if kind in WORKLOAD_KINDS else namespace) in places
 
 
 def _in_effect(stored: KubeObject, policy: Policy, now: datetime) -> Status:

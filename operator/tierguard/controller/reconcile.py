@@ -20,7 +20,7 @@ from tierguard.controller.configuration import EXEMPT_NAMESPACES, compiled, conf
 from tierguard.controller.journals import JournalKeeper
 from tierguard.controller.keepers import BudgetKeeper, RecordKeeper, StatusKeeper
 from tierguard.controller.options import FIELD_MANAGER, Options
-from tierguard.controller.passed import Accountant
+from tierguard.controller.passed import SETTLED, Accountant
 from tierguard.controller.scan import Scan
 from tierguard.controller.suspending import SuspensionKeeper
 from tierguard.controller.telling import Teller
@@ -89,10 +89,15 @@ class Reconciler:
         """Take note of what may be gone again when the next pass comes. Called from the reflectors' threads."""
         self._records.observe(kind, obj, self._clock())
 
-    def compare(self, before: KubeObject | None, after: KubeObject) -> None:
-        """Take note of a change to a workload, None for one that is new. Called from the reflectors' threads."""
-        if objects.namespace(after) not in (*EXEMPT_NAMESPACES, self._options.namespace):
-            self.accountant.saw(before, after, self._cache.state, self._clock())
+    def compare(self, before: KubeObject | None, after: KubeObject | None) -> bool:
+        """Take note of a change, None for what is new or gone. Called from the reflectors' threads.
+
+        Returns whether there is news.
+        """
+        namespace = objects.namespace(after if after is not None else before or {})
+        if namespace in (*EXEMPT_NAMESPACES, self._options.namespace):
+            return False
+        return self.accountant.saw(before, after, self._cache.state, self._clock())
 
     def learn(self, source: str) -> None:
         """Take note that a freeze, window or policy is new, or another one. Called from the reflectors' threads."""
@@ -108,9 +113,11 @@ class Reconciler:
     def once(self) -> Outcome:
         """Look at everything and mend what is not as it should be."""
         outcome = Outcome()
+        now = self._clock()
+        if self.accountant.look_back(self._cache.state, self._cache.leaving, now):
+            outcome.pause = SETTLED.total_seconds()
         if not self.leads():
             return outcome  # the standby only looks on, with everything in memory for when its turn comes
-        now = self._clock()
         self._step(outcome, "certificates", lambda: self._certificates(now))
         if self._cache.unsynced():
             # Half a picture is no ground to act on: budgets and records would look superfluous.

@@ -10,7 +10,7 @@ from tierguard.api.model import rfc3339
 from tierguard.controller import ledgers, suspension
 from tierguard.controller.clockwork import SAYINGS, Reading
 from tierguard.controller.closed import HORIZON, Closed
-from tierguard.controller.passed import Passed, lines
+from tierguard.controller.passed import Passed, lines, merged
 from tierguard.controller.rollback import RECORDED_KINDS, complete
 from tierguard.guard import objects
 from tierguard.guard.holds import Hold, Policy
@@ -180,7 +180,7 @@ def _hold_status(words: _Words, stored: KubeObject, hold: Hold, seen: Seen, sele
     if refused is not None:
         status["refused"] = refused
     known = [str(line) for line in objects.sequence(stored, "status", "passedUnjudged")]
-    status["passedUnjudged"] = list(dict.fromkeys([*known, *lines(seen.passed, hold.source)]))[-MOST_PASSED:]
+    status["passedUnjudged"] = merged(known, lines(seen.passed, hold.source))[-MOST_PASSED:]
     if current is not None and not hold.broken:
         status["current"] = _span(current)
     if following is not None:
