@@ -76,6 +76,8 @@ class ClusterCache:
         """The disruption budgets that the operator made, as stored, by namespace and name."""
         self.journals: dict[str, Journal] = {}
         """What the webhook's processes have to tell, by ConfigMap; only where status is kept."""
+        self.account: KubeObject | None = None
+        """What the operator that led last had seen; only where status is kept."""
         self.jobs: dict[tuple[str, str], KubeObject] = {}
         """Jobs, by namespace and name; only where status is kept."""
         self.leaving: set[str] = set()
@@ -322,6 +324,9 @@ class ClusterCache:
         self.jobs.pop((objects.namespace(obj), objects.name(obj)), None)
 
     def _record_changed(self, obj: KubeObject) -> None:
+        if objects.labels(obj).get(record.RECORD_LABEL) == record.ACCOUNT:
+            self.account = obj
+            return
         if objects.labels(obj).get(record.RECORD_LABEL) == JOURNAL:
             self.journals[objects.name(obj)] = read_journal(obj)
             return
@@ -332,6 +337,9 @@ class ClusterCache:
         self.records[uid] = entries
 
     def _record_gone(self, obj: KubeObject) -> None:
+        if objects.labels(obj).get(record.RECORD_LABEL) == record.ACCOUNT:
+            self.account = None
+            return
         self.journals.pop(objects.name(obj), None)
         uid, _ = record.read(obj)
         for template in self.records.pop(uid, {}):

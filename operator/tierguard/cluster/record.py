@@ -15,8 +15,9 @@ RECORD_LABEL = "tierguard.io/record"
 ROLLBACK = "rollback"
 UID_LABEL = "tierguard.io/workload-uid"
 SELECTOR = f"{RECORD_LABEL}={ROLLBACK}"
-ALL_RECORDS = f"{RECORD_LABEL} in (rollback,journal)"
-"""What the operator watches: the rollback records, and the journals of the webhook's processes."""
+ACCOUNT = "account"
+ALL_RECORDS = f"{RECORD_LABEL} in (rollback,journal,account)"
+"""What the operator watches: the rollback records, the journals of the webhook's processes, and its own last snapshot."""
 
 MOST_TEMPLATES = 50
 """Templates kept for one workload, the latest: more than any revisionHistoryLimit in use."""

@@ -43,6 +43,12 @@ class Passed:
     note: str = ""
     gone: bool = False
 
+    @classmethod
+    def of(cls, change: Change, at: datetime, findings: Iterable[Finding]) -> "Passed":
+        """The account of `change`."""
+        subject = change.new if change.new is not None else change.old
+        return cls(subject or {}, at, tuple(findings), note(change), change.new is None)
+
     @property
     def place(self) -> str:
         """`namespace/Kind/name`."""
@@ -85,6 +91,12 @@ class Accountant:
             return True
         return self._judge(change, state, now)
 
+    @property
+    def waits(self) -> bool:
+        """Whether something that was seen is yet to be decided about."""
+        with self._lock:
+            return bool(self._deleted)
+
     def look_back(self, state: State, leaving: Collection[str], now: datetime) -> bool:
         """Decide about deletions, but for those in namespaces that are `leaving`; returns whether some must wait."""
         while True:
@@ -110,8 +122,7 @@ class Accountant:
 
     def add(self, change: Change, findings: Iterable[Finding], at: datetime) -> bool:
         """Put `change` on the account, if there are any `findings`, but not twice."""
-        subject = change.new if change.new is not None else change.old
-        passed = Passed(subject or {}, at, tuple(findings), note(change), change.new is None)
+        passed = Passed.of(change, at, findings)
         if not passed.findings:
             return False
         with self._lock:

@@ -14,6 +14,7 @@ import urllib3
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.controller import identity
+from tierguard.controller.accounts import AccountKeeper
 from tierguard.controller.clockwork import ClockKeeper
 from tierguard.controller.closed import Closed
 from tierguard.controller.configuration import EXEMPT_NAMESPACES, compiled, configuration
@@ -84,6 +85,7 @@ class Reconciler:
         self._journals = JournalKeeper(api, cache, options.namespace)
         self._records = RecordKeeper(api, cache, options.namespace)
         self.clockwork = ClockKeeper(api, options)
+        self._account = AccountKeeper(api, cache, self.accountant, options.namespace, EXEMPT_NAMESPACES)
 
     def observe(self, kind: str, obj: KubeObject) -> None:
         """Take note of what may be gone again when the next pass comes. Called from the reflectors' threads."""
@@ -109,13 +111,13 @@ class Reconciler:
         self.clockwork.start_over()
         self._certificates_checked = None
         self._records.start_over()
+        self._account.start_over()
 
     def once(self) -> Outcome:
         """Look at everything and mend what is not as it should be."""
         outcome = Outcome()
         now = self._clock()
-        if self.accountant.look_back(self._cache.state, self._cache.leaving, now):
-            outcome.pause = SETTLED.total_seconds()
+        self._step(outcome, "deletions", lambda: self._deletions(outcome, now))
         if not self.leads():
             return outcome  # the standby only looks on, with everything in memory for when its turn comes
         self._step(outcome, "certificates", lambda: self._certificates(now))
@@ -130,9 +132,10 @@ class Reconciler:
         self._step(outcome, "clock policy", lambda: self.clockwork.write(self._cache.state, surveyed, now))
         self._step(outcome, "rollback record", lambda: self._records.keep(surveyed, self._installation(), now))
         self._step(outcome, "disruption budgets", lambda: self._budgets.keep(surveyed, now))
-        self._step(
-            outcome, "status", lambda: self._statuses.keep(surveyed, self.stretches, self.clockwork.reading, now)
-        )
+        self._step(outcome, "account", lambda: self._look_back(outcome, surveyed, now))
+        clock = self.clockwork.reading
+        if self._step(outcome, "status", lambda: self._statuses.keep(surveyed, self.stretches, clock, now)):
+            self._step(outcome, "snapshot", self._account.keep)
         # After the status, which so tells of each CronJob what it was before.
         self._step(outcome, "suspensions", lambda: self._suspensions.keep(now))
         self._step(outcome, "journals", lambda: self._journals.keep(now))
@@ -144,7 +147,17 @@ class Reconciler:
                 outcome.pause = min(outcome.pause, TELL_PAUSE)
         return outcome
 
-    def _step(self, outcome: Outcome, name: str, act: Callable[[], None]) -> None:
+    def _deletions(self, outcome: Outcome, now: datetime) -> None:
+        if self.accountant.look_back(self._cache.state, self._cache.leaving, now):
+            outcome.pause = SETTLED.total_seconds()
+
+    def _look_back(self, outcome: Outcome, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+        if self._account.look_back(now):
+            outcome.pause = RETRY_PAUSE
+        self._account.take(surveyed, now)
+
+    def _step(self, outcome: Outcome, name: str, act: Callable[[], None]) -> bool:
+        """Do one step; returns whether it succeeded."""
         try:
             act()
         except ApiError as error:
@@ -154,6 +167,9 @@ class Reconciler:
         except Exception:
             outcome.failed = True
             log.exception("%s failed", name)
+        else:
+            return True
+        return False
 
     def _certificates(self, now: datetime) -> None:
         checked = self._certificates_checked
