@@ -33,13 +33,13 @@ def listed(world: EmbeddedWorld, kind: str, name: str) -> list[str]:
     return sorted(line.rpartition(" at ")[0] for line in status.get("passedUnjudged") or ())
 
 
-def seen(world: EmbeddedWorld, *places: str) -> None:
-    """Wait until the operator has written down that these are there, as they are now."""
-    since = datetime.now(UTC)
+def seen(world: EmbeddedWorld, hold: str, *places: str, image: str = "") -> None:
+    """Wait until the operator has written down that the freeze or window `hold` and these objects are there."""
 
     def holds() -> bool:
-        until, found = account(world)
-        return until > since and set(places) <= found.keys()
+        _, found = account(world)
+        known = not hold or hold in found.get("", {}).get("known", ())
+        return known and set(places) <= found.keys() and (not image or image in str(found[places[0]]))
 
     world.until("it is written down", holds, 60.0)
 
@@ -62,7 +62,8 @@ def test_what_passed_in_a_freeze_with_everybody_dead_is_listed(world: EmbeddedWo
     with world.in_force(freeze):
         world.until("the API server knows the freeze", lambda: compiled(world, name))
         places = ("Deployment/payment-core", "Deployment/auto", "HorizontalPodAutoscaler/core")
-        seen(world, *(f"{namespace}/{place}" for place in (*places, "PartialObjectMetadata/payment-core")))
+        kept = [f"{namespace}/{place}" for place in (*places, "PartialObjectMetadata/payment-core")]
+        seen(world, f"OperationalFreeze/{name}", *kept)
         with without_webhooks(world, *WEBHOOKS):
             with without_operators(world):
                 world.ok("scale", CORE, "--replicas=2", "-n", namespace, user=DANA)
@@ -96,7 +97,7 @@ def test_a_rollout_outside_a_window_with_everybody_dead_is_listed_but_not_an_ear
 ) -> None:
     early, late = manifests.deployment(namespace, "early"), manifests.deployment(namespace, "late")
     assert world.apply(early, late, user=DANA).passed
-    seen(world, f"{namespace}/Deployment/early", f"{namespace}/Deployment/late")
+    seen(world, "", f"{namespace}/Deployment/early", f"{namespace}/Deployment/late")
     window = dict(only_in(namespace, manifests.window(f"dead-{namespace[-12:]}", {"dates": ["2056-02-29"]})))
     name = window["metadata"]["name"]
     try:
@@ -133,7 +134,8 @@ def test_what_the_webhook_allowed_while_no_operator_ran_is_not_listed(world: Emb
     freeze = dict(only_in(namespace, manifests.freeze(f"alive-{namespace[-12:]}", exceptions=[exception])))
     name = freeze["metadata"]["name"]
     with world.in_force(freeze):
-        seen(world, f"{namespace}/Deployment/payment-core", f"{namespace}/Deployment/excepted")
+        kept = [f"{namespace}/Deployment/{workload}" for workload in ("payment-core", "excepted")]
+        seen(world, f"OperationalFreeze/{name}", *kept, image=second)
         with without_operators(world):
             world.ok("rollout", "undo", CORE, "-n", namespace, user=DANA)
             world.ok("rollout", "restart", CORE, "-n", namespace, user=DANA)

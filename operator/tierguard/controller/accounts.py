@@ -92,12 +92,16 @@ class AccountKeeper:
         ]
         self._accountant.add(change, fresh, found.at)
 
-    def take(self, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
-        """Take a snapshot if it is time, before the statuses: what comes meanwhile is in the next one."""
+    def take(self, surveyed: tuple[Surveyed, ...], now: datetime) -> timedelta | None:
+        """Take a snapshot if it is time, before the statuses: what comes meanwhile is in the next one.
+
+        Returns how long it is until then, None where it was taken: whatever led to this pass shall be in one soon.
+        """
         due = self._due is None or now >= self._due
         # A deletion that is not decided about would be forgotten with this process, were it in the snapshot.
         wanted = self._looked_back and due and not self._accountant.waits
-        self._taken = (taken(self._cache, surveyed), now) if wanted else None
+        self._taken = (taken(self._cache, surveyed, now), now) if wanted else None
+        return None if due or self._due is None else self._due - now
 
     def keep(self) -> None:
         """Write the snapshot down, now that what was let through before it is in the statuses. Raises ApiError."""

@@ -154,7 +154,8 @@ class Reconciler:
     def _look_back(self, outcome: Outcome, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
         if self._account.look_back(now):
             outcome.pause = RETRY_PAUSE
-        self._account.take(surveyed, now)
+        if (wait := self._account.take(surveyed, now)) is not None:
+            outcome.pause = min(outcome.pause, wait.total_seconds())
 
     def _step(self, outcome: Outcome, name: str, act: Callable[[], None]) -> bool:
         """Do one step; returns whether it succeeded."""

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -37,11 +38,16 @@ _METADATA = (
 )
 
 
-def taken(cache: ClusterCache, surveyed: Iterable[Surveyed]) -> dict[str, KubeObject]:
-    """What there is to keep of the workloads that a freeze or window may mean, and of what is around them."""
+def taken(cache: ClusterCache, surveyed: Iterable[Surveyed], now: datetime) -> dict[str, KubeObject]:
+    """What there is to keep of the workloads that a freeze or window may mean, and of what is around them.
+
+    Which of those hold is in it too, for a new snapshot when one begins: from then on it holds all the while.
+    """
     state, surveyed = cache.state, tuple(surveyed)
     meant = {*GUARDED_TIERS, *(tier for hold in (*state.freezes, *state.windows) for tier in hold.tiers)}
-    found: dict[str, KubeObject] = {}
+    covering = [hold.source for hold in (*state.freezes, *state.windows) if hold.timeline.covering(now) is not None]
+    known = [hold.source for hold in (*state.freezes, *state.windows)]
+    found: dict[str, KubeObject] = {"": {"known": known, "covering": covering}}
     for subject in surveyed:
         workload = subject.classified.workload
         if subject.classified.tier in meant and not workload.entry.made_by_controllers:
