@@ -9,6 +9,7 @@ import pytest
 from tests.cluster.install import WEBHOOKS
 from tests.e2e import manifests
 from tests.e2e.outage import account, compiled, without_operators, without_webhooks
+from tests.e2e.people import GITOPS
 from tests.e2e.test_scan import events
 from tests.e2e.test_surroundings import autoscaler, plain
 from tests.e2e.world import DANA, EmbeddedWorld, only_in
@@ -133,7 +134,7 @@ def test_what_the_webhook_allowed_while_no_operator_ran_is_not_listed(world: Emb
     }
     freeze = dict(only_in(namespace, manifests.freeze(f"alive-{namespace[-12:]}", exceptions=[exception])))
     name = freeze["metadata"]["name"]
-    with world.in_force(freeze):
+    with world.in_force(freeze, options=(f"--as={GITOPS}", "--as-group=system:masters")):
         kept = [f"{namespace}/Deployment/{workload}" for workload in ("payment-core", "excepted")]
         seen(world, f"OperationalFreeze/{name}", *kept, image=second)
         with without_operators(world):
