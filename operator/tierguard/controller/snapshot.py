@@ -27,7 +27,7 @@ Snapshot = Mapping[str, KubeObject]
 """By `namespace/Kind/name`."""
 
 AROUND = ("PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy")
-MOST_BYTES = 700_000
+MOST_BYTES = 900_000
 """A ConfigMap takes 1 MiB. A snapshot that is larger is not written: about ten thousand workloads."""
 ANOTHER = "tierguard.io/another"
 """Marks what was another one, and of which only that is known."""
@@ -162,11 +162,11 @@ def _bare_hash(template: KubeObject) -> str:
         containers = [c for c in objects.sequence(spec, part) if isinstance(c, dict)]
         spec[part] = [{key: value for key, value in c.items() if key != "image"} for c in containers]
     metadata = {key: value for key, value in objects.mapping(template, "metadata").items() if key != "labels"}
-    return template_hash({"metadata": metadata, "spec": spec})
+    return template_hash({"metadata": metadata, "spec": spec})[:16]
 
 
 def _digest(content: Any) -> str:
-    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:32]
+    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
 
 
 def encode(snapshot: Snapshot) -> str | None:
