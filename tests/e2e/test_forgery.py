@@ -78,13 +78,13 @@ WAYS: dict[str, Forge] = {
 }
 
 
-def forged(world: EmbeddedWorld, namespace: str, forge: Forge, manager: str) -> Answer:
+def forged(world: EmbeddedWorld, namespace: str, forge: Forge, manager: str, *, dry: bool = False) -> Answer:
     """PUT the Deployment with another image, and with what `forge` makes of its managedFields."""
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/payment-core"
     found = json.loads(world.ok("get", "--raw", path, user=DANA))
     forge(found)
     found["spec"]["template"]["spec"]["containers"][0]["image"] = f"registry.example.com/evil:{manager}"
-    put = ("replace", "--raw", f"{path}?fieldManager={manager}", "-f", "-")
+    put = ("replace", "--raw", f"{path}?fieldManager={manager}{'&dryRun=All' if dry else ''}", "-f", "-")
     return world.kubectl(*put, user=DANA, stdin=json.dumps(found))
 
 
@@ -127,6 +127,28 @@ def test_planted_times_are_refused_outside_of_a_freeze_too_and_honest_ones_pass(
         for way in ("nothing forged", "emptied"):
             answer = settled(world, namespace, WAYS[way], f"honest-{way[:4].strip()}")
             assert answer.passed, (way, answer.out)
+
+
+def by_ten(found: Document) -> None:
+    planted(*(-DAY * (n + 1) for n in range(10)))(found)
+    found["metadata"]["annotations"]["by"] = "old"  # whose own entry stays so when somebody else changes the image
+
+
+def test_the_eleventh_tool_to_write_is_as_honest_as_the_first(world: EmbeddedWorld, namespace: str) -> None:
+    """Of more than ten writers the API server folds the oldest into one entry, which is new and of the past."""
+    assert world.apply(manifests.deployment(namespace), user=DANA).passed
+    world.until("ten wrote it, before any freeze", lambda: forged(world, namespace, by_ten, "old").passed)
+    coming = manifests.freeze(f"coming-{namespace[-12:]}", startsAt=_at(timedelta(days=20)))
+    with world.in_force(only_in(namespace, coming)):
+        world.until(
+            "planted times are refused",
+            # As a dry run, which leaves the old entries where they are.
+            lambda: "not now" in forged(world, namespace, planted(YEAR), "forger", dry=True).out,
+        )
+        answer = settled(world, namespace, lambda _: None, "eleventh")
+        assert answer.passed, answer.out
+        shown = ("get", "deployment", "payment-core", "-n", namespace, "-o", "json", "--show-managed-fields")
+        assert "ancient-changes" in {each["manager"] for each in fields(json.loads(world.ok(*shown)))}
 
 
 def settled(world: EmbeddedWorld, namespace: str, forge: Forge, manager: str) -> Answer:
