@@ -57,7 +57,7 @@ class SilentApi(Api):
         self.rights = rights
         self.asked: list[str] = []
 
-    def get(self, path: str, query: Any = None, timeout: float = 0.0) -> KubeObject:  # noqa: ARG002 - the signature is Api's
+    def get(self, path: str, query: Any = None, timeout: float = 0.0, accept: str = "") -> KubeObject:  # noqa: ARG002
         self.asked.append(path)
         if self.rights is not None:  # it answers, so nobody need wait before asking again
             raise ApiError(404, "GET", path, "not found")

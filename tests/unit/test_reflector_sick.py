@@ -38,7 +38,8 @@ class Consumer:
         collection = Collection(PATH, "v1", "Service")
         self.reflector = Reflector(api(server), collection, self._changed, self._gone, lambda obj: obj, timing)
 
-    def _changed(self, obj: KubeObject) -> None:
+    def _changed(self, before: KubeObject | None, obj: KubeObject) -> None:
+        assert self.believed.get(key(obj)) == before, "what was before is what it was told of"
         self.believed[key(obj)] = obj
 
     def _gone(self, obj: KubeObject) -> None:

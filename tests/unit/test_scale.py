@@ -122,7 +122,20 @@ def operator(state: State) -> tuple[Reconciler, Recorder, Any]:
         if one["kind"] in raw:
             raw[one["kind"]][one["metadata"]["name"]] = one
     cache: Any = SimpleNamespace(
-        state=state, raw=raw, journals={}, jobs={}, managed_budgets={}, records={}, versions={}, unsynced=list
+        state=state,
+        raw=raw,
+        journals={},
+        jobs={},
+        managed_budgets={},
+        records={},
+        versions={},
+        unsynced=list,
+        account=None,
+        leaving=set(),
+        knows_configuration=lambda: True,
+        known=lambda kind: {
+            (one["metadata"].get("namespace", ""), one["metadata"]["name"]): one for one in THERE if one["kind"] == kind
+        },
     )
     recorder = Recorder()
     api: Any = recorder

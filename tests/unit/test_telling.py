@@ -12,6 +12,7 @@ from tests.e2e import manifests
 from tierguard.api.ledger import MOST_ENTRIES
 from tierguard.cluster.client import ApiError
 from tierguard.cluster.journal import Entry, Journal
+from tierguard.controller.clockwork import Reading
 from tierguard.controller.keepers import BudgetKeeper, StatusKeeper
 from tierguard.controller.passed import Accountant
 from tierguard.controller.telling import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST, Teller
@@ -73,7 +74,7 @@ class Storm:
         self.teller.begin()
         now = NOW + timedelta(seconds=self.seconds)
         self.budgets.keep(self.surveyed, now)
-        self.statuses.keep(self.surveyed, None, now)
+        self.statuses.keep(self.surveyed, None, Reading.UNKNOWN, now)
 
 
 def platform(rules: Document, workloads: int, generation: int = 0) -> State:
