@@ -11,12 +11,14 @@ import pytest
 from tests.cluster.ports import free_port
 from tests.e2e import manifests
 from tests.e2e.world import DANA, EmbeddedWorld
+from tierguard.controller.closed import MOST_ENTRIES, MOST_INTERVALS, Closed
 from tierguard.controller.configuration import ACTIVE_FREEZE, Endpoint, compiled, configuration
 from tierguard.guard import objects
 from tierguard.guard.change import Change, Operation
 from tierguard.guard.decide import evaluate
 from tierguard.guard.finding import Outcome
 from tierguard.guard.picture import picture
+from tierguard.guard.state import State
 from tierguard.guard.survey import surroundings, survey
 
 pytestmark = pytest.mark.embedded
@@ -25,6 +27,7 @@ Document = dict[str, Any]
 SEED = 20261111
 FREEZES = 60
 HOUR = timedelta(hours=1)
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 
 
 def some_freeze(draw: random.Random, namespace: str, now: datetime, number: int) -> Document:
@@ -89,6 +92,29 @@ def asks_nobody(world: EmbeddedWorld, path: str, new: Document, manager: str) ->
     return True
 
 
+def put(world: EmbeddedWorld, namespace: str, name: str, state: State, now: datetime, number: int) -> Closed:
+    """Have the API server go by what `state` compiles to, in `namespace`, with nobody there to be asked."""
+    asked = compiled(state, surroundings(survey(state, now), state), now)
+    nobody = Endpoint("none", "none", 443, f"https://127.0.0.1:{free_port()}")
+    made: Document = copy.deepcopy(dict(configuration(name, nobody, b"", asked, None)))
+    only = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    made["webhooks"] = [
+        {**webhook, "namespaceSelector": only, "timeoutSeconds": 1}
+        for webhook in made["webhooks"]
+        if webhook["name"] == ACTIVE_FREEZE
+    ]
+    made["webhooks"][0]["clientConfig"].pop("caBundle")
+    made["webhooks"].append(canary(made["webhooks"][0], number))
+    verb, where = ("POST", CONFIGURATIONS) if number == 0 else ("PUT", f"{CONFIGURATIONS}/{name}")
+    if number:
+        stored = world.call("GET", where)[1]["metadata"]
+        made["metadata"]["resourceVersion"] = stored["resourceVersion"]
+    status, said = world.call(verb, where, made)
+    assert status < HTTPStatus.BAD_REQUEST, said
+    world.until("the API server goes by it", lambda: in_use(world, namespace, number))
+    return asked.stretches
+
+
 def test_without_a_webhook_the_api_server_refuses_what_the_engine_refuses(world: EmbeddedWorld, namespace: str) -> None:
     draw, now = random.Random(SEED), datetime.now(UTC)  # noqa: S311 - no secret
     pairs = changes(namespace)
@@ -98,32 +124,14 @@ def test_without_a_webhook_the_api_server_refuses_what_the_engine_refuses(world:
     labels = {"kubernetes.io/metadata.name": namespace}
     place: Document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
     name = f"agreement-{namespace[-6:]}"
-    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     lenient, strict = [], []
     refusals = 0
     try:
         for number in range(FREEZES):
             freezes = [some_freeze(draw, namespace, now, n) for n in range(draw.randint(1, 4))]
             state = picture([place, *freezes, *(old for old, _ in pairs)])
-            asked = compiled(state, surroundings(survey(state, now), state), now)
-            nobody = Endpoint("none", "none", 443, f"https://127.0.0.1:{free_port()}")
-            made: Document = copy.deepcopy(dict(configuration(name, nobody, b"", asked, None)))
-            only = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-            made["webhooks"] = [
-                {**webhook, "namespaceSelector": only, "timeoutSeconds": 1}
-                for webhook in made["webhooks"]
-                if webhook["name"] == ACTIVE_FREEZE
-            ]
-            made["webhooks"][0]["clientConfig"].pop("caBundle")
-            made["webhooks"].append(canary(made["webhooks"][0], number))
-            verb, where = ("POST", path) if number == 0 else ("PUT", f"{path}/{name}")
-            if number:
-                stored = world.call("GET", where)[1]["metadata"]
-                made["metadata"]["resourceVersion"] = stored["resourceVersion"]
-            status, said = world.call(verb, where, made)
-            assert status < HTTPStatus.BAD_REQUEST, said
+            put(world, namespace, name, state, now, number)
             marker = f"round-{number}"
-            world.until("the API server goes by it", lambda n=number: in_use(world, namespace, n))  # type: ignore[misc]
             for old, new in pairs:
                 decision = evaluate(
                     Change(Operation.UPDATE, "Deployment", namespace, objects.name(old), old, new, DANA), state, now
@@ -137,7 +145,68 @@ def test_without_a_webhook_the_api_server_refuses_what_the_engine_refuses(world:
                 if refused and not held:
                     strict.append((marker, objects.name(old)))
     finally:
-        world.call("DELETE", f"{path}/{name}")
+        world.call("DELETE", f"{CONFIGURATIONS}/{name}")
     assert lenient == []
     assert strict == []
     assert refusals > FREEZES  # else nothing was shown
+
+
+def managed_by(workload: Document, entries: int, now: datetime) -> Document:
+    """The same with so many managers of its fields in all, the most that each of its writers may have left."""
+    known = workload["metadata"]["managedFields"]
+    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    more = [
+        {**known[0], "operation": "Apply", "manager": f"tool-{number}", "time": time}
+        for number in range(entries - len(known))
+    ]
+    return {**workload, "metadata": {**workload["metadata"], "managedFields": [*known, *more]}}
+
+
+@pytest.mark.parametrize("stretches", [200, MOST_INTERVALS])
+def test_a_year_of_freezes_and_fifty_field_managers_cost_the_api_server_not_too_much(
+    world: EmbeddedWorld, namespace: str, stretches: int
+) -> None:
+    """A cost overrun under failurePolicy Fail would refuse everything: what is outside must pass with the most of both."""
+    now = datetime.now(UTC)
+    workload = manifests.deployment(namespace, tier="1", replicas=0)
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    assert world.call("POST", path, workload, instead="system:kube-controller-manager")[0] < HTTPStatus.BAD_REQUEST
+    path = f"{path}/payment-core"
+    freezes = []
+    for number in range(stretches):
+        start = now + HOUR * 3 * (number + 1)
+        ends = (start + HOUR).isoformat()
+        freezes.append(
+            manifests.freeze(f"far-{number}", startsAt=start.isoformat(), expiresAt=ends, scope={"tiers": [1]})
+        )
+    labels = {"kubernetes.io/metadata.name": namespace}
+    place: Document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+    name = f"cost-{namespace[-6:]}"
+
+    def told(entries: int, manager: str) -> str:
+        """What the API server says to a new image of the workload with so many entries; empty when it passes."""
+        said = ""
+
+        def settled() -> bool:
+            nonlocal said
+            stored = world.call("GET", path)[1]
+            before = len(stored["metadata"]["managedFields"])
+            if before < entries:
+                made = managed_by(stored, entries, datetime.now(UTC))
+                world.call("PUT", path, made, instead="system:kube-controller-manager")
+                return False
+            changed = {**stored, "spec": manifests.with_image(stored, "registry.example.com/other:2")["spec"]}
+            status, answer = world.call("PUT", path, changed, user=DANA, dryRun="All", fieldManager=manager)
+            said = "" if status < HTTPStatus.BAD_REQUEST else str(answer["message"])
+            return "has been modified" not in said
+
+        world.until("it has so many managers", settled)
+        return said
+
+    try:
+        compiled_as = put(world, namespace, name, picture([place, *freezes, workload]), now, 0)
+        assert (compiled_as.intervals, compiled_as.coarsened) == (stretches, False)
+        assert told(MOST_ENTRIES - 1, "outside") == ""
+        assert "failed calling webhook" in told(50, "crowd")
+    finally:
+        world.call("DELETE", f"{CONFIGURATIONS}/{name}")

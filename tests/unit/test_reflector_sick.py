@@ -67,7 +67,7 @@ def truth(server: FakeApiServer) -> dict[Key, str]:
     return {name: obj["metadata"]["resourceVersion"] for name, obj in server.objects.get(PATH, {}).items()}
 
 
-def converges(consumer: Consumer, server: FakeApiServer, seconds: float = 10.0) -> bool:
+def converges(consumer: Consumer, server: FakeApiServer, seconds: float = 30.0) -> bool:
     return poll(lambda: consumer.reflector.staleness() is not None and consumer.versions() == truth(server), seconds)
 
 
