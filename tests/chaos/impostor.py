@@ -1,5 +1,6 @@
 """Who answers in the webhooks' place, with their certificate: garbage, or what they say but late."""
 
+import contextlib
 import json
 import random
 import socket
@@ -94,9 +95,10 @@ class Impostor:
         threading.Thread(target=self._server.serve_forever, name="impostor", daemon=True).start()
 
     def close(self) -> None:
-        """End."""
+        """End, connections that are kept open included: the API server would go on asking there."""
         self._server.shutdown()
         self._server.server_close()
+        self._server.drop()
 
 
 class _Server(ThreadingHTTPServer):
@@ -108,13 +110,24 @@ class _Server(ThreadingHTTPServer):
         self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext
     ) -> None:
         super().__init__(address, handler)
+        self._open: set[socket.socket] = set()
         # The handshake belongs to the connection's own thread: a client that stalls must not hold up the others.
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         connection.settimeout(30)
+        self._open.add(connection)
         return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def drop(self) -> None:
+        for connection in tuple(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """The API server gives up on garbage, and closes: that is what is wanted."""

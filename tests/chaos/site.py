@@ -94,10 +94,10 @@ class Site:
         assert poll(holds, most), f"not true after {most:.0f} s: {what}"
         return time.monotonic() - began
 
-    def listed(self) -> int:
-        """How many changes the freeze's status lists as let through."""
+    def listed(self) -> frozenset[str]:
+        """The changes that the freeze's status lists as let through: the newest ones."""
         found: Any = self.world.get("ofz", FREEZE)
-        return len((found or {}).get("status", {}).get("passedUnjudged") or ())
+        return frozenset((found or {}).get("status", {}).get("passedUnjudged") or ())
 
     def _mount(self) -> None:
         while not self._closed.wait(MOUNT_SECONDS):

@@ -32,7 +32,7 @@ class Timing:
     """How long what may take, in seconds."""
 
     first_pause: float = 0.2
-    longest_pause: float = 10.0
+    longest_pause: float = 5.0
     """After a failure; each is twice as long as the one before."""
     settled: float = 5.0
     """A watch that ends sooner was none: it is followed by a pause like any failure."""
