@@ -18,10 +18,12 @@ from pathlib import Path
 
 from tests.chaos.broken import Note
 from tests.chaos.clients import ALWAYS_HELD, LENIENT, STRICT, Write
+from tests.chaos.document import document
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.site import NAMESPACE, Site
-from tests.chaos.table import EITHER, FREE, HELD, Due, Row, markdown, show
+from tests.chaos.table import EITHER, FREE, HELD, Due, Row, show
 from tests.cluster.controlplane import ControlPlane
+from tests.cluster.errors import ClusterError
 from tests.cluster.install import OPERATORS, WEBHOOKS
 from tests.cluster.toolchain import ensure_binaries
 from tests.e2e import manifests
@@ -68,15 +70,20 @@ def endure(site: Site, fault: Fault, phase: str, seed: int) -> Row:
         with fault.broken(site, seed) as note:
             writes = site.load.run(seed, DANA, fault.enough, fault.seconds, MOST_SECONDS)
             notes += filter(None, [_told(note, failures)])
+    except (AssertionError, ClusterError) as error:
+        failures.append(str(error))
+    try:
         recovery = site.well(phase == FROZEN)
         if recovery >= 1:
             notes.append(f"well after {recovery:.0f} s")
-    except AssertionError as error:
+    except (AssertionError, ClusterError) as error:
         failures.append(str(error))
     row = Row(fault.name, phase, writes, due_in(phase), notes, failures)
     if row.let_through and not failures:
         try:
-            took = site.seconds_until("what was let through is listed", lambda: not site.listed() <= listed, SCAN_SECONDS)
+            took = site.seconds_until(
+                "what was let through is listed", lambda: not site.listed() <= listed, SCAN_SECONDS
+            )
             row.notes.append(f"found by the scan after {took:.0f} s")
         except AssertionError as error:
             row.failures.append(str(error))
@@ -110,7 +117,7 @@ def across(site: Site, name: str, dead: Sequence[str], seed: int) -> Row:
                 for each in WEBHOOKS:  # or nobody could withdraw the freeze
                     site.tierguard.start_webhook(each)
             site.well(frozen=False)
-        except AssertionError as error:
+        except (AssertionError, ClusterError) as error:
             failures.append(str(error))
     return Row(name, SCHEDULED, writes, due_across(start, end), [], failures)
 
@@ -155,7 +162,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
     parser.add_argument("--only", action="append", help="only faults whose name has this in it")
     parser.add_argument("--phase", action="append", choices=(FROZEN, OUTSIDE, SCHEDULED))
-    parser.add_argument("--markdown", type=Path, help="write the table there too")
+    parser.add_argument("--document", type=Path, help="write docs/chaos.md there")
     options = parser.parse_args()
     began = time.monotonic()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
@@ -173,8 +180,8 @@ def main() -> int:
     minutes = (time.monotonic() - began) / 60
     said = f"Seed {options.seed}, {sum(len(r.answered) for r in rows):,} writes, {minutes:.1f} min; {machine}."
     print(said)
-    if options.markdown:
-        options.markdown.write_text(f"{markdown(rows)}\n{said}\n", encoding="utf-8")
+    if options.document:
+        options.document.write_text(document(rows, said), encoding="utf-8")
     broken = [f"{row.phase}, {row.fault}: {failure}" for row in rows for failure in row.failures]
     print("\n".join(broken) if broken else "Every promise held.")
     return 1 if broken or not rows else 0

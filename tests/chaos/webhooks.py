@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from tests.chaos.broken import Breaks, Note, again_and_again, nothing
 from tests.chaos.impostor import Impostor, Respond, garbage, late
@@ -16,6 +17,7 @@ from tests.e2e import manifests
 from tests.e2e.world import only_in
 from tierguard.controller.certificates import authority_in, make_leaf
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 NO_LOG = Launch(prefix=("sh", "-c", 'exec "$@" >/dev/full 2>&1', "sh"))
 
 
@@ -104,7 +106,8 @@ def started_as(launch: Launch, *also: str) -> Breaks:
 
 
 def skewed(seconds: float) -> Breaks:
-    launch = Launch(module="tests.chaos.skewed", environment={"TIERGUARD_CHAOS_SKEW": str(seconds)})
+    environment = {"TIERGUARD_CHAOS_SKEW": str(seconds), "PYTHONPATH": str(REPOSITORY)}
+    launch = Launch(module="tests.chaos.skewed", environment=environment)
     return started_as(launch)
 
 

@@ -99,10 +99,17 @@ def test_admission_asks_about_what_the_documentation_lists_and_nothing_else(own:
     up(own)
     resources = inventory.discovered(own)
     webhooks = own.get(*CONFIGURATION)["webhooks"]
-    policies = own.get("validatingadmissionpolicies")["items"]
-    ours = [policy["spec"]["matchConstraints"] for policy in policies if policy["metadata"]["name"].startswith(RELEASE)]
+    policies = {
+        policy["metadata"]["name"]: policy["spec"] for policy in own.get("validatingadmissionpolicies")["items"]
+    }
+    probe = policies.pop("tierguard-clock-probe")
+    ours = [spec["matchConstraints"] for name, spec in policies.items() if name.startswith(RELEASE)]
     assert len(webhooks) == 4
     assert len(ours) == 2
+    # The one that looks into tierguard's own namespace looks at nothing but a ConfigMap that is never made.
+    assert probe["matchConstraints"]["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}
+    assert [rule["resources"] for rule in probe["matchConstraints"]["resourceRules"]] == [["configmaps"]]
+    assert [each["name"] for each in probe["matchConditions"]] == ["probe"]
 
     rules = [rule for webhook in webhooks for rule in webhook["rules"]]
     rules += [rule for policy in ours for rule in policy["resourceRules"]]

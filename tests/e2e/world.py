@@ -1,13 +1,13 @@
 """What the end-to-end tests see of a cluster, whichever it is."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import kubernetes.client
 import kubernetes.config
@@ -16,11 +16,14 @@ import yaml
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.install import WEBHOOKS, Tierguard
 from tests.cluster.processes import poll
+from tierguard.api.kinds import KINDS
+from tierguard.api.model import API_VERSION
 
 DANA = "dana@payments.example"
 """A developer: admin of the test's namespace, nothing else."""
 # Deleting what a test leaves behind is what the namespace controller does: it is not asked.
-CLEANER = ("--as=system:serviceaccount:kube-system:generic-garbage-collector", "--as-group=system:masters")
+COLLECTOR = "system:serviceaccount:kube-system:generic-garbage-collector"
+CLEANER = (f"--as={COLLECTOR}", "--as-group=system:masters")
 SECONDS = 30.0
 
 Document = Mapping[str, Any]
@@ -99,9 +102,7 @@ class WorldBase:
     def in_force(self, *resources: Document, options: tuple[str, ...] = ()) -> Iterator[None]:
         """Have freezes, windows and policies in force, known to every webhook, for the length of a block."""
         names = [(str(r["kind"]), str(r["metadata"]["name"])) for r in resources]
-        if resources:
-            answer = self.apply(*resources, verb="create", options=options)
-            assert answer.passed, answer.out
+        self.declare(resources, options)
         try:
             self.until(
                 "every webhook knows the resources", lambda: all(set(names) <= set(g) for g in self.generations())
@@ -110,10 +111,20 @@ class WorldBase:
         finally:
             self.withdraw(names)
 
+    def declare(self, resources: Sequence[Document], options: tuple[str, ...]) -> None:
+        """Create resources of ours."""
+        if resources:
+            answer = self.apply(*resources, verb="create", options=options)
+            assert answer.passed, answer.out
+
+    def drop(self, kind: str, name: str) -> None:
+        """Delete a resource of ours, if it is there, whatever holds."""
+        self.ok("delete", kind.lower(), name, "--ignore-not-found", *CLEANER)
+
     def withdraw(self, names: list[tuple[str, str]]) -> None:
         """Delete resources, whatever they are, and wait until every webhook has forgotten them."""
         for kind, name in names:
-            self.ok("delete", kind.lower(), name, "--ignore-not-found", *CLEANER)
+            self.drop(kind, name)
         self.until(
             "every webhook has forgotten the resources",
             lambda: not any(set(names) & set(g) for g in self.generations()),
@@ -177,6 +188,17 @@ class EmbeddedWorld(WorldBase):
         )
         return answer.status, json.loads(answer.data)
 
+    def declare(self, resources: Sequence[Document], options: tuple[str, ...]) -> None:
+        """As on any cluster, but without a kubectl, which takes most of the time."""
+        instead = next((option.partition("=")[2] for option in options if option.startswith("--as=")), None)
+        for resource in resources:
+            status, said = self.call("POST", _ours(resource["kind"]), resource, instead=instead)
+            assert status == HTTPStatus.CREATED, said
+
+    def drop(self, kind: str, name: str) -> None:
+        status, said = self.call("DELETE", f"{_ours(kind)}/{quote(name)}", instead=COLLECTOR)
+        assert status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND), said
+
     def create_namespace(self, name: str) -> None:
         made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         assert self.call("POST", "/api/v1/namespaces", made)[0] == HTTPStatus.CREATED
@@ -191,9 +213,18 @@ class EmbeddedWorld(WorldBase):
         status, said = self.call("POST", f"/apis/{group}/v1/namespaces/{name}/rolebindings", binding)
         assert status == HTTPStatus.CREATED, said
 
+    def remove_namespace(self, name: str) -> None:
+        status, said = self.call("DELETE", f"/api/v1/namespaces/{name}", instead=COLLECTOR)
+        assert status == HTTPStatus.OK, said
+
     def generations(self) -> Iterator[Mapping[tuple[str, str], int]]:
         for name in WEBHOOKS:
             yield parse_generations(self.tierguard.get(name, "/metrics")[1])
+
+
+def _ours(kind: str) -> str:
+    (plural,) = (each.plural for each in KINDS if each.kind == kind)
+    return f"/apis/{API_VERSION}/{plural}"
 
 
 def parse_generations(metrics: str) -> Mapping[tuple[str, str], int]:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.chaos.__main__ import FROZEN, OUTSIDE, due_across, due_in
 from tests.chaos.clients import Fate, Kind, Write, fate_of
+from tests.chaos.document import document
 from tests.chaos.table import COLUMNS, Row, cells, markdown
 
 START, END = 1000.0, 1020.0
@@ -86,3 +87,10 @@ def test_the_table_has_a_cell_for_each_column() -> None:
     assert len(cells(shown)) == len(COLUMNS)
     assert "| a fault | in a freeze | 101 | 1 | 0 | 100 | 0 |" in markdown([shown])
     assert shown.latency(1.0) == pytest.approx(2.0)
+
+
+def test_the_document_has_the_table_and_how_it_came_about() -> None:
+    text = document([row(FROZEN, write(Kind.ROLLOUT, Fate.REFUSED))], "Seed 7, 101 writes.")
+    assert "Seed 7, 101 writes." in text
+    assert "| a fault | in a freeze | 101 |" in text
+    assert "{" not in text
