@@ -120,7 +120,8 @@ def upgraded(site: Site, seed: int) -> Iterator[Note]:
 
 def _as_it_was(now: Any) -> dict[str, Any]:
     """The first version's configuration: one webhook for guarded workloads, under Fail, that this version does not have."""
-    guarded = {**now["webhooks"][0], "name": "guarded.tierguard.io", "matchConditions": []}
+    rules = [{**rule, "operations": ["CREATE", "UPDATE", "DELETE"]} for rule in now["webhooks"][0]["rules"]]
+    guarded = {**now["webhooks"][0], "name": "guarded.tierguard.io", "matchConditions": [], "rules": rules}
     metadata = {"name": RELEASE, "ownerReferences": now["metadata"].get("ownerReferences") or []}
     kept = [webhook for webhook in now["webhooks"] if webhook["name"].startswith(("policy.", "resources."))]
     return {
