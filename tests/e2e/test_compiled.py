@@ -157,7 +157,7 @@ def managed_by(workload: Document, entries: int, now: datetime) -> Document:
     time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     more = [
         {**known[0], "operation": "Apply", "manager": f"tool-{number}", "time": time}
-        for number in range(entries - len(known))
+        for number in range(len(known), entries)
     ]
     return {**workload, "metadata": {**workload["metadata"], "managedFields": [*known, *more]}}
 
