@@ -10,11 +10,12 @@ from tests.chaos.clients import Load
 from tests.chaos.wire import Wire
 from tests.cluster import kubelet
 from tests.cluster.controlplane import ControlPlane
-from tests.cluster.install import OPERATORS, WEBHOOKS, Tierguard
+from tests.cluster.install import OPERATORS, RELEASE, WEBHOOKS, Tierguard
 from tests.cluster.processes import poll
 from tests.e2e import manifests
 from tests.e2e.outage import compiled
 from tests.e2e.world import EmbeddedWorld, only_in
+from tierguard.controller.passed import SETTLED
 
 NAMESPACE = "payments"
 FREEZE = "peak"
@@ -59,10 +60,21 @@ class Site:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """A freeze of tiers 0 and 1, in force for the length of a block."""
+        outside = self._asked()
         made = manifests.freeze(FREEZE, startsAt=_at(-3600), scope={"tiers": [0, 1]})
         with self.world.in_force(dict(only_in(NAMESPACE, made))):
+            began = time.monotonic()
             self.world.until("the API server knows the freeze", lambda: compiled(self.world, FREEZE))
+            # A change right after a freeze's creation may have come before it: nobody puts that on the account.
+            self.world.until(
+                "it has been there for a while", lambda: time.monotonic() - began > SETTLED.total_seconds()
+            )
             yield
+        self.world.until("the API server has forgotten it", lambda: self._asked() == outside)
+
+    def _asked(self) -> Any:
+        found = self.world.get("validatingwebhookconfigurations", RELEASE)["webhooks"][0]
+        return next(each for each in found["matchConditions"] if each["name"] == "inside-a-freeze")
 
     def well(self, frozen: bool) -> float:
         """Wait until everything works as it should again; returns the seconds that it took. Raises AssertionError."""

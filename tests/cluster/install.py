@@ -149,12 +149,16 @@ class Tierguard:
         self.cluster.processes.start(name, command, launch.environment)
 
     def _kubeconfig(self, name: str, account: str) -> Path:
-        """The kubeconfig of a process; the same while there is one, so that a dead API server is no obstacle to a start."""
+        """The kubeconfig of a process; with the token that it had, where the API server is not there to give another."""
         path = self.cluster.directory / f"kubeconfig-{name}"
-        if not path.exists():
+        try:
             made = self.cluster.service_account(NAMESPACE, account).read_text(encoding="utf-8")
-            path.touch(mode=0o600)
-            path.write_text(made.replace(self.cluster.server, self.servers.get(name, self.cluster.server)))
+        except ClusterError:
+            if not path.exists():
+                raise
+            return path
+        path.touch(mode=0o600)
+        path.write_text(made.replace(self.cluster.server, self.servers.get(name, self.cluster.server)))
         return path
 
     def _arguments(self, component: str) -> Iterator[str]:

@@ -165,8 +165,8 @@ def test_the_operator_is_started_with_the_names_that_the_chart_gave(rendered: li
         "--configuration-name=tierguard",
         "--owner-cluster-role=tierguard-operator",
         "--health-listen=0.0.0.0:8080",
-        "--clock-probe-seconds=20",
         "--account-for-configuration",
+        "--clock-probe-seconds=20",
     ]
 
 

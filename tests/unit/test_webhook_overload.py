@@ -177,3 +177,13 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
             (worker,) = running.workers()
             os.kill(worker, signal.SIGKILL)
             assert poll(lambda: worker not in running.workers() and running.ask(WHOLE, seconds=2)[0] == 200, 30)
+
+
+def test_who_says_that_he_is_ready_takes_connections(tmp_path: Path) -> None:
+    with FakeApiServer() as api:
+        api.put("/api/v1/namespaces", "payments")
+        for number in range(3):
+            directory = tmp_path / str(number)
+            directory.mkdir()
+            with webhook(directory, api) as running:  # returns at the very moment at which it is ready
+                assert running.ask(WHOLE)[0] == 200

@@ -33,6 +33,8 @@ from tierguard.guard.objects import KubeObject
 
 log = logging.getLogger("tierguard.operator")
 
+STARTUP_PAUSE = 2.0
+"""Seconds after a start that failed."""
 RESTLESS = ("Pod", "Node")
 """Kinds that change all the time, and of which nothing that happens is urgent."""
 _OUR_KINDS = frozenset(kind.kind for kind in KINDS)
@@ -50,7 +52,8 @@ class Operator:
 
     def register(self, registry: kopf.OperatorRegistry) -> None:
         """Register the handlers with kopf."""
-        kopf.on.startup(registry=registry)(self.startup)
+        # An API server that restarts at the same moment is back soon; kopf's own pause is a minute.
+        kopf.on.startup(registry=registry, backoff=STARTUP_PAUSE)(self.startup)
         kopf.on.cleanup(registry=registry)(self.cleanup)
         kopf.on.login(registry=registry)(self.login)
         for kind in KINDS:

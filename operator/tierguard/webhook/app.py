@@ -71,7 +71,13 @@ class Webhook:
         self._metrics = Metrics(registry, lambda: self._gate.waiting)
         self._lookups = Lookups(api, cache, lambda result: self._metrics.lookups.labels(result).inc())
         registry.register(CacheCollector(cache))
-        self.health = Health(registry, problem=lambda: "", not_ready=self.not_ready)
+        self.listening: Callable[[], bool] = lambda: True
+        """Whether connections are taken yet: whoever says that he is ready before that is sent what he cannot answer."""
+        self.health = Health(
+            registry,
+            problem=lambda: "",
+            not_ready=lambda: self.not_ready() or ("" if self.listening() else "does not take connections yet"),
+        )
 
     def __call__(self, environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one HTTP request."""

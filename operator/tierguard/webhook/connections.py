@@ -147,6 +147,27 @@ class Sweeper:
         return Seen(sent / 1000, received / 1000, delivered)
 
 
+def listening(port: int) -> bool:
+    """Whether this process takes connections on `port`; also true where the system does not tell."""
+    if not available():
+        return True
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - as above
+        with suppress(OSError):
+            descriptor = int(name)
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode) and _listens(descriptor, port):
+                return True
+    return False
+
+
+def _listens(descriptor: int, port: int) -> bool:
+    with socket.socket(fileno=os.dup(descriptor)) as found:
+        return (
+            found.family in _FAMILIES
+            and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+            and found.getsockname()[1] == port
+        )
+
+
 def available() -> bool:
     """Whether this system tells what is needed."""
     return hasattr(socket, "TCP_INFO") and Path("/proc/self/fd").is_dir()

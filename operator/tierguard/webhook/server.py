@@ -117,6 +117,7 @@ def load(options: Options) -> Callable[[Environment, StartResponse], Iterable[by
         registry.register(collector)
     journalist = Journalist(api, options.namespace)
     webhook = Webhook(cache, api, registry, journalist)
+    webhook.listening = functools.partial(connections.listening, options.port)
     if connections.available():
         ports = (options.port, options.health_port)
         connections.Sweeper(ports, CONNECTIONS, dropped_connections(registry)).start()
