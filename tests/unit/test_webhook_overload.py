@@ -187,3 +187,12 @@ def test_who_says_that_he_is_ready_takes_connections(tmp_path: Path) -> None:
             directory.mkdir()
             with webhook(directory, api) as running:  # returns at the very moment at which it is ready
                 assert running.ask(WHOLE)[0] == 200
+
+
+def test_a_port_is_listened_on_only_once_it_is() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        assert not connections.listening(port)
+        bound.listen()
+        assert connections.listening(port)

@@ -450,3 +450,13 @@ def test_no_single_disguise_gets_a_rollout_through_a_freeze(evasion: Callable[[D
 
 def test_the_same_rollout_passes_while_nothing_holds_it() -> None:
     assert application(frozen=False).ask(encoded(rollout())).response["allowed"] is True
+
+
+def test_who_takes_no_connections_yet_is_not_ready() -> None:
+    starting = Application(OPEN)
+    starting.webhook.listening = lambda: False
+
+    reply = starting.ask(b"", REQUEST_METHOD="GET", PATH_INFO="/readyz")
+
+    assert reply.status.startswith("503")
+    assert b"does not take connections yet" in reply.body
