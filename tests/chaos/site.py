@@ -63,14 +63,19 @@ class Site:
         outside = self._asked()
         made = manifests.freeze(FREEZE, startsAt=_at(-3600), scope={"tiers": [0, 1]})
         with self.world.in_force(dict(only_in(NAMESPACE, made))):
-            began = time.monotonic()
+            began, began_at = time.monotonic(), _at(0)
             self.world.until("the API server knows the freeze", lambda: compiled(self.world, FREEZE))
             # A change right after a freeze's creation may have come before it: nobody puts that on the account.
             self.world.until(
                 "it has been there for a while", lambda: time.monotonic() - began > SETTLED.total_seconds()
             )
+            self.world.until("the operator has written down what there is", lambda: self._written_down() > began_at)
             yield
         self.world.until("the API server has forgotten it", lambda: self._asked() == outside)
+
+    def _written_down(self) -> str:
+        found: Any = self.world.get("configmap", "tierguard-account", "-n", "tierguard-system")
+        return str((found or {}).get("data", {}).get("until", ""))
 
     def _asked(self) -> Any:
         found = self.world.get("validatingwebhookconfigurations", RELEASE)["webhooks"][0]

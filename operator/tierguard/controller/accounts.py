@@ -22,8 +22,11 @@ from tierguard.guard.survey import Surveyed
 log = logging.getLogger(__name__)
 
 NAME = "tierguard-account"
-CHANGED = timedelta(seconds=20)
-"""How often a snapshot is taken at most."""
+CHANGED = timedelta(seconds=5)
+"""How often a snapshot is taken at most: what came after the last one is not known to whoever leads next."""
+CHANGED_LARGE = timedelta(seconds=20)
+LARGE = 100_000
+"""Characters of a snapshot that is not taken as often, as it costs more (about a thousand workloads)."""
 UNCHANGED = timedelta(seconds=60)
 """How often it is written down that nothing changed: so much later is the start of the time that is looked back at."""
 PATIENCE = timedelta(seconds=10)
@@ -108,8 +111,9 @@ class AccountKeeper:
         if self._taken is None:
             return
         found, now = self._taken
-        self._taken, self._due = None, now + CHANGED
         snapshot = encode(found)
+        large = snapshot is None or len(snapshot) > LARGE
+        self._taken, self._due = None, now + (CHANGED_LARGE if large else CHANGED)
         if self._written is not None and self._written[0] == snapshot and now - self._written[1] < UNCHANGED:
             return
         if snapshot is None:
