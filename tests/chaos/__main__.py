@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -126,13 +126,16 @@ def _rfc(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def run(site: Site, seed: int, only: Sequence[str], phases: Sequence[str]) -> list[Row]:
-    """All rows."""
+def run(
+    site: Site, seed: int, only: Sequence[str], phases: Sequence[str], kept: Callable[[list[Row]], None]
+) -> list[Row]:
+    """All rows; `kept` is given those that there are after each."""
     rows: list[Row] = []
     faults = [fault for fault in FAULTS if any(part in fault.name for part in only)]
 
     def done(row: Row) -> None:
         rows.append(row)
+        kept(rows)
         problem = f" FAILED: {'; '.join(row.failures)}" if row.failures else ""
         print(f"  {row.phase}: {row.fault}: {len(row.answered)} writes{problem}", file=sys.stderr, flush=True)
 
@@ -143,9 +146,6 @@ def run(site: Site, seed: int, only: Sequence[str], phases: Sequence[str]) -> li
         with site.frozen():
             for fault in faults:
                 done(endure(site, fault, FROZEN, each_seed(f"frozen/{fault.name}")))
-    if OUTSIDE in phases:
-        for fault in faults:
-            done(endure(site, fault, OUTSIDE, each_seed(f"outside/{fault.name}")))
     if SCHEDULED in phases:
         for name, dead in (
             ("operators dead", OPERATORS),
@@ -153,6 +153,9 @@ def run(site: Site, seed: int, only: Sequence[str], phases: Sequence[str]) -> li
         ):
             if any(part in name for part in only):
                 done(across(site, name, dead, each_seed(name)))
+    if OUTSIDE in phases:
+        for fault in faults:
+            done(endure(site, fault, OUTSIDE, each_seed(f"outside/{fault.name}")))
     return rows
 
 
@@ -167,21 +170,28 @@ def main() -> int:
     began = time.monotonic()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"Seed {options.seed}; {machine}", file=sys.stderr, flush=True)
+
+    def summary(rows: list[Row]) -> str:
+        minutes = (time.monotonic() - began) / 60
+        return f"Seed {options.seed}, {sum(len(r.answered) for r in rows):,} writes, {minutes:.1f} min; {machine}."
+
+    def keep(rows: list[Row]) -> None:
+        # After each row: a run that is interrupted leaves what it has seen.
+        if options.document:
+            options.document.write_text(document(rows, summary(rows)), encoding="utf-8")
+
     with tempfile.TemporaryDirectory(prefix="tierguard-chaos-") as directory:
         cluster = ControlPlane(Path(directory), ensure_binaries(REPOSITORY))
         with cluster:
             site = Site(cluster)
             try:
                 site.build()
-                rows = run(site, options.seed, options.only or [""], options.phase or (FROZEN, OUTSIDE, SCHEDULED))
+                phases = options.phase or (FROZEN, OUTSIDE, SCHEDULED)
+                rows = run(site, options.seed, options.only or [""], phases, keep)
             finally:
                 site.close()
     show(rows)
-    minutes = (time.monotonic() - began) / 60
-    said = f"Seed {options.seed}, {sum(len(r.answered) for r in rows):,} writes, {minutes:.1f} min; {machine}."
-    print(said)
-    if options.document:
-        options.document.write_text(document(rows, said), encoding="utf-8")
+    print(summary(rows))
     broken = [f"{row.phase}, {row.fault}: {failure}" for row in rows for failure in row.failures]
     print("\n".join(broken) if broken else "Every promise held.")
     return 1 if broken or not rows else 0
