@@ -60,7 +60,6 @@ class Site:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """A freeze of tiers 0 and 1, in force for the length of a block."""
-        outside = self._asked()
         made = manifests.freeze(FREEZE, startsAt=_at(-3600), scope={"tiers": [0, 1]})
         with self.world.in_force(dict(only_in(NAMESPACE, made))):
             began, began_at = time.monotonic(), _at(0)
@@ -71,7 +70,8 @@ class Site:
             )
             self.world.until("the operator has written down what there is", lambda: self._written_down() > began_at)
             yield
-        self.world.until("the API server has forgotten it", lambda: self._asked() == outside)
+            inside = self._asked()
+        self.world.until("the API server has forgotten it", lambda: self._asked() != inside)
 
     def _written_down(self) -> str:
         found: Any = self.world.get("configmap", "tierguard-account", "-n", "tierguard-system")
