@@ -28,7 +28,7 @@ RUN python3 -m venv --without-pip /opt/tierguard \
  && tools/bin/pip --python /opt/tierguard/bin/python install --quiet --no-compile \
       --require-hashes --no-deps --only-binary :all: -r requirements.lock
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 # The bytecode is never checked against its source: nobody can change either, and layers may lose times.
 RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir dist . \

@@ -151,4 +151,7 @@ def test_every_node_in_turn_is_drained_and_no_guarded_workload_falls_under_its_b
                 world.ok("uncordon", node)
                 assert drained.passed, drained.out
                 world.until("all are back", all_allow_one)
-    assert fewest == {"payment-core": 6, "own": 3, "ledger-db": 2}
+    # A sample every 50 ms may miss the moment at which a pod is gone, so only the bound is exact.
+    at_least = {"payment-core": 6, "own": 3, "ledger-db": 2}
+    assert fewest.keys() == at_least.keys()
+    assert {name: count for name, count in fewest.items() if count < at_least[name]} == {}
