@@ -15,11 +15,11 @@ from typing import Any
 import yaml
 
 from tierguard.api.kinds import KINDS
-from tierguard.guard import objects
-from tierguard.guard.change import Change, Operation
-from tierguard.guard.picture import picture
+from tierguard.cli.picture import picture
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Change, Operation
+from tierguard.guard.model.state import State
 from tierguard.guard.rules import RULES
-from tierguard.guard.state import State
 
 ROOT = Path(__file__).resolve().parent
 NAMESPACE = "payments"

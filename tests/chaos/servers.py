@@ -13,7 +13,13 @@ from tests.chaos.site import NAMESPACE, Site
 from tests.cluster.install import OPERATORS
 from tests.e2e import manifests
 from tests.e2e.world import only_in
-from tierguard.controller.certificates import Authority, Lifetimes, authority_in, authority_secret, make_authority
+from tierguard.controller.certificates.authority import (
+    Authority,
+    authority_in,
+    authority_secret,
+    make_authority,
+)
+from tierguard.controller.options import Lifetimes
 
 MANY = 10_000
 SYSTEM = "/api/v1/namespaces/tierguard-system"

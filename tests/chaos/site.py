@@ -15,7 +15,7 @@ from tests.cluster.processes import poll
 from tests.e2e import manifests
 from tests.e2e.outage import compiled
 from tests.e2e.world import EmbeddedWorld, only_in
-from tierguard.controller.passed import SETTLED
+from tierguard.controller.unreviewed.accountant import SETTLED
 
 NAMESPACE = "payments"
 FREEZE = "peak"

@@ -15,7 +15,7 @@ from tests.cluster.install import OPERATORS, WEBHOOKS, Launch
 from tests.cluster.ports import free_port
 from tests.e2e import manifests
 from tests.e2e.world import only_in
-from tierguard.controller.certificates import authority_in, make_leaf
+from tierguard.controller.certificates.authority import authority_in, make_leaf
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NO_LOG = Launch(prefix=("sh", "-c", 'exec "$@" >/dev/full 2>&1', "sh"))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from tests.cluster.install import NAMESPACE, OPERATORS
 from tests.e2e.world import EmbeddedWorld
-from tierguard.controller.snapshot import decode
-from tierguard.guard.objects import KubeObject
+from tierguard.controller.unreviewed.snapshot import decode
+from tierguard.guard.model.objects import KubeObject
 
 
 def compiled(world: EmbeddedWorld, name: str) -> bool:

@@ -11,14 +11,15 @@ import pytest
 from tests.cluster.ports import free_port
 from tests.e2e import manifests
 from tests.e2e.world import DANA, EmbeddedWorld
-from tierguard.controller.closed import MOST_ENTRIES, MOST_INTERVALS, Closed
-from tierguard.controller.configuration import ACTIVE_FREEZE, Endpoint, compiled, configuration
-from tierguard.guard import objects
-from tierguard.guard.change import Change, Operation
+from tierguard.cli.picture import picture
+from tierguard.controller.options import Endpoint
+from tierguard.controller.webhooks.configuration import ACTIVE_FREEZE, compiled, configuration
+from tierguard.controller.webhooks.stretches import MOST_ENTRIES, MOST_INTERVALS, Closed
 from tierguard.guard.decide import evaluate
-from tierguard.guard.finding import Outcome
-from tierguard.guard.picture import picture
-from tierguard.guard.state import State
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Change, Operation
+from tierguard.guard.model.decision import Outcome
+from tierguard.guard.model.state import State
 from tierguard.guard.survey import surroundings, survey
 
 pytestmark = pytest.mark.embedded

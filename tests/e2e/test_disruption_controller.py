@@ -14,12 +14,12 @@ from tests.cluster.processes import poll
 from tests.e2e import manifests
 from tests.e2e.test_budgets import MADE, made, maintained
 from tests.e2e.world import CLEANER, DANA, EmbeddedWorld
+from tierguard.cli.picture import picture
 from tierguard.cluster.client import Api, ApiError
 from tierguard.disruption import Allowance, Budget, Eviction, disruptions_allowed, eviction
-from tierguard.guard.coverage import controllers_of
-from tierguard.guard.picture import picture
-from tierguard.guard.state import State
-from tierguard.guard.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.rules.coverage import controllers_of
 
 pytestmark = pytest.mark.embedded
 

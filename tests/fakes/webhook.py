@@ -19,7 +19,7 @@ from typing import Any
 from tests.cluster.ports import free_port
 from tests.cluster.processes import poll
 from tests.fakes.apiserver import FakeApiServer
-from tierguard.controller.certificates import make_authority, make_leaf
+from tierguard.controller.certificates.authority import make_authority, make_leaf
 
 START_SECONDS = 30.0
 

@@ -18,9 +18,9 @@ from tests.e2e import manifests
 from tierguard.api.kinds import KINDS
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
-from tierguard.guard.objects import KubeObject
-from tierguard.guard.state import Identities
-from tierguard.guard.workload import WORKLOAD_KINDS
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import Identities
+from tierguard.guard.model.workload import WORKLOAD_KINDS
 from tierguard.webhook.app import Webhook
 from tierguard.webhook.journalist import Journalist
 

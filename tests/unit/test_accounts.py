@@ -5,13 +5,13 @@ from typing import Any
 
 from tests.unit.test_passed import autoscaler, core
 from tests.unit.test_recovery import SINCE, at, freeze, image, kept, wrote
+from tierguard.cli.picture import picture
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.reflector import PARTIAL
-from tierguard.controller.accounts import CHANGED, PATIENCE, UNCHANGED, AccountKeeper
-from tierguard.controller.passed import Accountant, lines
-from tierguard.controller.snapshot import decode, encode, place
-from tierguard.guard.picture import picture
+from tierguard.controller.unreviewed.account_keeper import CHANGED, PATIENCE, UNCHANGED, AccountKeeper
+from tierguard.controller.unreviewed.accountant import Accountant, lines
+from tierguard.controller.unreviewed.snapshot import decode, encode, place
 from tierguard.guard.survey import survey
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

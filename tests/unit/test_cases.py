@@ -6,7 +6,7 @@ import pytest
 
 from tests.cases.corpus import RULE_IDS, VERDICTS, Case, cases
 from tierguard.guard.decide import evaluate
-from tierguard.guard.finding import MESSAGE_LIMIT, WARNING_LIMIT, Decision, Effect
+from tierguard.guard.model.decision import MESSAGE_LIMIT, WARNING_LIMIT, Decision, Effect
 
 CASES = cases()
 

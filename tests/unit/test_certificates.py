@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tierguard.controller.certificates import (
+from tierguard.controller.certificates.authority import (
     CLOCK_SKEW,
     Authority,
-    Lifetimes,
     Pair,
     authority_in,
     authority_secret,
@@ -20,6 +19,7 @@ from tierguard.controller.certificates import (
     renewed,
     secret,
 )
+from tierguard.controller.options import Lifetimes
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NAMES = frozenset({"tierguard-webhook.tierguard-system.svc"})

@@ -9,14 +9,13 @@ import pytest
 
 from tests.e2e import manifests
 from tierguard.cluster.client import ApiError
-from tierguard.controller.clockwork import HONEST, REMEMBERED, ClockKeeper, Reading, read, together
-from tierguard.controller.closed import Closed
-from tierguard.controller.configuration import Endpoint
-from tierguard.controller.options import Options
-from tierguard.controller.status import Seen, freeze_status
-from tierguard.guard.holds import compile_freeze
-from tierguard.guard.objects import KubeObject
-from tierguard.guard.state import State
+from tierguard.controller.options import Endpoint, Options
+from tierguard.controller.status.holds import Seen, freeze_status
+from tierguard.controller.webhooks.clock_probe import HONEST, REMEMBERED, ClockKeeper, Reading, read, together
+from tierguard.controller.webhooks.stretches import Closed
+from tierguard.guard.freezes.compiled import compile_freeze
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
 EVERY = 20

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.e2e import manifests
-from tierguard.controller.closed import HORIZON, MOST_GROUPS, MOST_INTERVALS, Closed, closed
-from tierguard.guard.change import Change, Operation
-from tierguard.guard.clock import BELIEVED, carried
-from tierguard.guard.holds import Hold, compile_freeze
+from tierguard.controller.webhooks.stretches import HORIZON, MOST_GROUPS, MOST_INTERVALS, Closed, closed
+from tierguard.guard.freezes.compiled import compile_freeze
+from tierguard.guard.freezes.object_clock import BELIEVED, carried
+from tierguard.guard.model.change import Change, Operation
+from tierguard.guard.model.hold import Hold
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 
 from tests.e2e import manifests
 from tierguard.cluster.journal import Entry, Glass, Journal, read, write
-from tierguard.controller.ledgers import ledger, reviews_owed, summary, together
-from tierguard.controller.suspension import MANAGER, actions
-from tierguard.controller.transitions import announcement, next_announcement
-from tierguard.guard.breakglass import BREAK_GLASS, Mark, judge_mark
-from tierguard.guard.change import Change, Operation, Question, Unanswered
+from tierguard.controller.status.ledgers import ledger, reviews_owed, summary, together
+from tierguard.controller.status.transitions import announcement, next_announcement
+from tierguard.controller.suspension.actions import MANAGER, actions
 from tierguard.guard.decide import evaluate, evaluate_asking
-from tierguard.guard.deletion import ALLOW_DELETION, announced
-from tierguard.guard.finding import Finding, Outcome
-from tierguard.guard.holds import compile_freeze, compile_window, validate
-from tierguard.guard.resources import SPECS
-from tierguard.guard.state import State
-from tierguard.guard.workload import images_cannot_move
+from tierguard.guard.freezes.break_glass import BREAK_GLASS, Mark, judge_mark
+from tierguard.guard.freezes.compiled import compile_freeze, compile_window, validate
+from tierguard.guard.model.change import Change, Operation, Question, Unanswered
+from tierguard.guard.model.decision import Finding, Outcome
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import images_cannot_move
+from tierguard.guard.resources.own import SPECS
+from tierguard.guard.tiers.deletion import ALLOW_DELETION, announced
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
 PLACE = "payments"

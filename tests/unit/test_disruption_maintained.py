@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.e2e import manifests
-from tierguard.controller.maintained import wanted_budgets
+from tierguard.cli.picture import picture
+from tierguard.controller.budgets.wanted import wanted_budgets
 from tierguard.disruption import Budget, allowed_when_healthy
-from tierguard.guard.coverage import controllers_of, pod_labels
-from tierguard.guard.picture import picture
+from tierguard.guard.rules.coverage import controllers_of, pod_labels
 from tierguard.guard.survey import survey
 
 Document = dict[str, Any]

@@ -19,7 +19,7 @@ from tierguard.controller.election import (
     LeaderApi,
     NotLeading,
 )
-from tierguard.guard.objects import KubeObject
+from tierguard.guard.model.objects import KubeObject
 
 
 class Clock:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.e2e import manifests
 from tierguard.api.scope import ChangeKind
-from tierguard.guard.change import (
+from tierguard.guard.model.change import (
     HARMLESS,
     SCALING,
     SEVERITY,
@@ -23,7 +23,7 @@ from tierguard.guard.change import (
     kinds_of_update,
     restarts_unpinned,
 )
-from tierguard.guard.workload import HASH_LABELS, RESTARTED_AT, WORKLOAD_KINDS, Workload, template_hash
+from tierguard.guard.model.workload import HASH_LABELS, RESTARTED_AT, WORKLOAD_KINDS, Workload, template_hash
 
 Document = dict[str, Any]
 Edit = Callable[[Document], object]

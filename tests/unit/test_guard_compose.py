@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from tests.e2e import manifests
 from tierguard.api.rules import RuleId
 from tierguard.api.scope import ChangeKind
-from tierguard.guard.change import Change, Operation
-from tierguard.guard.compose import compose, undecided
-from tierguard.guard.finding import MESSAGE_LIMIT, WARNING_LIMIT, Effect, Finding, Outcome
-from tierguard.guard.holds import Hold, compile_freeze, compile_window
+from tierguard.guard.freezes.compiled import compile_freeze, compile_window
+from tierguard.guard.message import compose, undecided
+from tierguard.guard.model.change import Change, Operation
+from tierguard.guard.model.decision import MESSAGE_LIMIT, WARNING_LIMIT, Effect, Finding, Outcome
+from tierguard.guard.model.hold import Hold
 
 LATER = datetime(2026, 11, 21, 6, 24, 32, tzinfo=UTC)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=63)

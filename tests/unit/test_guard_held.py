@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from tests.e2e import manifests
 from tierguard.api.model import rfc3339
 from tierguard.api.scope import DEFAULT_ALLOWED, AllowedKind, ChangeKind
-from tierguard.guard.classify import Classified, classify
-from tierguard.guard.held import Matching
-from tierguard.guard.holds import Hold, compile_freeze, compile_window
-from tierguard.guard.state import State
-from tierguard.guard.workload import Workload
+from tierguard.guard.freezes.compiled import compile_freeze, compile_window
+from tierguard.guard.freezes.matching import Matching
+from tierguard.guard.model.hold import Hold
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.tiers.classify import Classified, classify
 
 Document = dict[str, Any]
 Stretch = tuple[int, int]
@@ -94,7 +95,7 @@ def clock(zone: str, anchor: date) -> Clock:
     return Clock(range(walls[0], walls[-1] + 1), firsts, lasts)
 
 
-class Holding(NamedTuple):
+class Blocking(NamedTuple):
     """A freeze or window as it is stored, and what the oracle knows of it."""
 
     raw: Document
@@ -215,7 +216,7 @@ def shared(draw: st.DrawFn) -> tuple[Document, frozenset[str], bool]:
 
 
 @st.composite
-def freezes(draw: st.DrawFn, anchor: date, name: str) -> Holding:
+def freezes(draw: st.DrawFn, anchor: date, name: str) -> Blocking:
     spec, allow, selects = draw(shared())
     made = draw(st.integers(0, LENGTH - DAY))
     if draw(st.booleans()):
@@ -232,14 +233,14 @@ def freezes(draw: st.DrawFn, anchor: date, name: str) -> Holding:
     if "schedule" in spec:
         del raw["spec"]["expiresAt"]
     raw["metadata"]["creationTimestamp"] = rfc3339(beginning(anchor) + made * MINUTE)
-    return Holding(raw, covered, allow, selects, made)
+    return Blocking(raw, covered, allow, selects, made)
 
 
 @st.composite
-def windows(draw: st.DrawFn, anchor: date, name: str) -> Holding:
+def windows(draw: st.DrawFn, anchor: date, name: str) -> Blocking:
     spec, allow, selects = draw(shared())
     spec["schedule"], covered = draw(schedule(anchor))
-    return Holding(manifests.window(name, **spec), covered, allow, selects)
+    return Blocking(manifests.window(name, **spec), covered, allow, selects)
 
 
 kinds_of_change = st.lists(st.sampled_from(ChangeKind), min_size=1, max_size=3, unique=True).map(tuple)
@@ -249,17 +250,17 @@ class Case(NamedTuple):
     """A change of a tier 1 workload, all that may hold it, and the minute at which it is tried."""
 
     anchor: date
-    frozen: list[Holding]
-    windows: list[Holding]
+    frozen: list[Blocking]
+    windows: list[Blocking]
     kinds: tuple[ChangeKind, ...]
     available: int | None
     now: int
 
-    def refuses(self, hold: Holding, minute: int | None) -> bool:
+    def refuses(self, hold: Blocking, minute: int | None) -> bool:
         """Whether `hold` holds any of the kinds; a freeze does so at `minute`, which it covers."""
         return any(not self._passes(kind, hold, minute) for kind in self.kinds)
 
-    def _passes(self, kind: ChangeKind, hold: Holding, minute: int | None) -> bool:
+    def _passes(self, kind: ChangeKind, hold: Blocking, minute: int | None) -> bool:
         if kind in HARMLESS:
             return True
         if kind is ChangeKind.ROLLBACK and minute is not None and kind.value in hold.allow:

@@ -10,10 +10,9 @@ from tests.fakes import faults
 from tests.fakes.apiserver import FakeApiServer
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
-from tierguard.controller.configuration import Endpoint
-from tierguard.controller.options import Options
+from tierguard.controller.options import Endpoint, Options
 from tierguard.controller.reconcile import RETRY_PAUSE, Reconciler
-from tierguard.guard.state import Identities
+from tierguard.guard.model.state import Identities
 from tierguard.webhook import lookup
 from tierguard.webhook.lookup import PER_SECOND, Lookups
 

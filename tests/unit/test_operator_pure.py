@@ -7,17 +7,18 @@ import pytest
 
 from tests.e2e import manifests
 from tierguard.api.kinds import FREEZE
-from tierguard.controller.certificates import make_authority, make_leaf
-from tierguard.controller.configuration import Endpoint, compiled, configuration
-from tierguard.controller.maintained import budget_name, wanted_budgets
-from tierguard.controller.rollback import complete, history, wanted_entries
-from tierguard.controller.status import Seen, freeze_status
-from tierguard.controller.transitions import transition
+from tierguard.controller.budgets.wanted import budget_name, wanted_budgets
+from tierguard.controller.certificates.authority import make_authority, make_leaf
+from tierguard.controller.options import Endpoint
+from tierguard.controller.status.holds import Seen, freeze_status
+from tierguard.controller.status.transitions import transition
+from tierguard.controller.webhooks.configuration import compiled, configuration
 from tierguard.disruption import Budget
-from tierguard.guard.holds import compile_freeze, compile_policy
-from tierguard.guard.state import State
+from tierguard.guard.freezes.compiled import compile_freeze, compile_policy
+from tierguard.guard.freezes.rollback_record import complete, history, wanted_entries
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload, template_hash
 from tierguard.guard.survey import Surroundings, survey
-from tierguard.guard.workload import Workload, template_hash
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
 PLACE = "payments"

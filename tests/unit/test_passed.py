@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tests.e2e import manifests
+from tierguard.cli.picture import picture
 from tierguard.cluster.reflector import PARTIAL, Collection
 from tierguard.cluster.trim import trim_partial, writers
-from tierguard.controller.passed import SETTLED, Accountant, lines, merged, passed_events
-from tierguard.guard.picture import picture
-from tierguard.guard.state import Identities, State
+from tierguard.controller.unreviewed.accountant import SETTLED, Accountant, lines, merged, passed_events
+from tierguard.guard.model.state import Identities, State
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BEFORE, AFTER = "2026-11-21T10:00:00Z", "2026-11-21T11:59:59Z"

@@ -9,12 +9,12 @@ import pytest
 
 from tests.e2e import manifests
 from tests.unit.test_passed import autoscaler, config_map, core, entry
-from tierguard.controller import recovery
-from tierguard.controller.passed import Passed
-from tierguard.controller.snapshot import MOST_BYTES, decode, encode, place, restored, summary
-from tierguard.guard.picture import picture
-from tierguard.guard.state import State
-from tierguard.guard.workload import RESTARTED_AT, Workload, template_hash
+from tierguard.cli.picture import picture
+from tierguard.controller.unreviewed import recovery
+from tierguard.controller.unreviewed.accountant import Passed
+from tierguard.controller.unreviewed.snapshot import MOST_BYTES, decode, encode, place, restored, summary
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import RESTARTED_AT, Workload, template_hash
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SINCE = NOW - timedelta(minutes=10)

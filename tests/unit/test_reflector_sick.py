@@ -17,7 +17,7 @@ from tests.fakes.apiserver import FakeApiServer
 from tierguard.cluster import client, reflector
 from tierguard.cluster.client import Api, ApiError
 from tierguard.cluster.reflector import Collection, Pace, Reflector, Timing
-from tierguard.guard.objects import KubeObject
+from tierguard.guard.model.objects import KubeObject
 
 PATH = "/api/v1/services"
 BRISK = Timing(first_pause=0.005, longest_pause=0.04, settled=0.15, relist=0.2, silence=5.0)

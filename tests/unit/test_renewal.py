@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tierguard.controller.certificates import Pair, make_authority, make_leaf
+from tierguard.controller.certificates.authority import Pair, make_authority, make_leaf
 from tierguard.webhook.renewal import Renewal, content
 
 NOW = datetime.now(UTC)

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.e2e import manifests
-from tierguard.guard import objects
-from tierguard.guard.change import Change
 from tierguard.guard.decide import evaluate
-from tierguard.guard.deletion import ALLOW_DELETION, announced
-from tierguard.guard.finding import Outcome
-from tierguard.guard.state import State
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Change
+from tierguard.guard.model.decision import Outcome
+from tierguard.guard.model.state import State
+from tierguard.guard.tiers.deletion import ALLOW_DELETION, announced
 from tierguard.webhook.review import Malformed, change_of, decode
 from tierguard.webhook.server import GARBAGE, spare_collector
 

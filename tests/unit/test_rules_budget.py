@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from tests.e2e import manifests
 from tierguard.api.rules import BudgetMode, DisruptionBudgetRule, UnhealthyPodEviction
+from tierguard.cli.picture import picture
 from tierguard.disruption import Allowance, Budget, Eviction, eviction, safe_maximum, scaled_value
-from tierguard.guard.budgets import evaluate_budget
-from tierguard.guard.change import Change, Operation
-from tierguard.guard.classify import Classified, classify
-from tierguard.guard.finding import Decision, Effect, Outcome
-from tierguard.guard.picture import picture
+from tierguard.guard.model.change import Change, Operation
+from tierguard.guard.model.decision import Decision, Effect, Outcome
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.resources.budgets import evaluate_budget
 from tierguard.guard.rules.disruption_budget import ACCEPT_DOWNTIME, DisruptionBudget
 from tierguard.guard.rules.rule import Situation, Violation
-from tierguard.guard.state import State
-from tierguard.guard.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.tiers.classify import Classified, classify
 
 Document = dict[str, Any]
 

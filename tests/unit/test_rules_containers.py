@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierguard.api.rules import ProbesRule, ResourceName, ResourcesRule, RuleBlock, TerminationRule
-from tierguard.guard.classify import Classified
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
 from tierguard.guard.rules import RULES, Rule, Violation
 from tierguard.guard.rules.probes import Probes
 from tierguard.guard.rules.resources import Resources
 from tierguard.guard.rules.rule import Situation
 from tierguard.guard.rules.termination import Termination
-from tierguard.guard.state import State
-from tierguard.guard.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.tiers.classify import Classified
 
 Document = dict[str, Any]
 

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from tierguard.api.rules import ReplicasRule, RolloutRule
 from tierguard.disruption import NodeBounds, daemon_set_bounds, rolling_update_bounds, stateful_set_unavailable
-from tierguard.guard.classify import Classified
-from tierguard.guard.facts import Autoscaler
-from tierguard.guard.finding import Effect
+from tierguard.guard.model.decision import Effect
+from tierguard.guard.model.facts import Autoscaler
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules import Violation
 from tierguard.guard.rules.replicas import Replicas
 from tierguard.guard.rules.rollout import Rollout
 from tierguard.guard.rules.rule import Situation
-from tierguard.guard.state import State
-from tierguard.guard.workload import Workload
+from tierguard.guard.tiers.classify import Classified
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
 NONE = RolloutRule(max_unavailable=0)

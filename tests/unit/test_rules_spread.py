@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierguard.api.rules import TopologySpreadRule, Unsatisfiable
-from tierguard.guard import placement
-from tierguard.guard.classify import Classified
-from tierguard.guard.facts import Node, PlacedPod, Taint
-from tierguard.guard.finding import Effect
-from tierguard.guard.placement import Domain, Spread
+from tierguard.guard.model.decision import Effect
+from tierguard.guard.model.facts import Node, PlacedPod, Taint
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules import Violation
+from tierguard.guard.rules import topology as placement
 from tierguard.guard.rules.rule import Situation
+from tierguard.guard.rules.topology import Domain, Spread
 from tierguard.guard.rules.topology_spread import TopologySpread
-from tierguard.guard.state import State
-from tierguard.guard.workload import Workload
+from tierguard.guard.tiers.classify import Classified
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
 ZONE = "topology.kubernetes.io/zone"

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from tests.e2e import manifests
 from tierguard.api.rules import DependenciesRule, RuleId
-from tierguard.guard.classify import classify
-from tierguard.guard.finding import Effect
-from tierguard.guard.picture import picture
+from tierguard.cli.picture import picture
+from tierguard.guard.model.decision import Effect
 from tierguard.guard.rules import RULES
 from tierguard.guard.rules.dependencies import Dependencies
+from tierguard.guard.rules.evaluate import judge
 from tierguard.guard.rules.images import normalized
 from tierguard.guard.rules.rule import Situation
-from tierguard.guard.soundness import judge
+from tierguard.guard.tiers.classify import classify
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DIGEST = f"sha256:{'0a' * 32}"

@@ -13,18 +13,17 @@ from typing import Any
 import pytest
 
 from tests.e2e import manifests
-from tierguard.controller.configuration import Endpoint
+from tierguard.cli.picture import picture
+from tierguard.controller.budgets.wanted import wanted_budgets
+from tierguard.controller.events.rate_limit import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST
 from tierguard.controller.loop import LEAST_PAUSE, LONGEST_REST, rest
-from tierguard.controller.maintained import wanted_budgets
-from tierguard.controller.options import Options
+from tierguard.controller.options import Endpoint, Options
 from tierguard.controller.reconcile import Reconciler
-from tierguard.controller.telling import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST
-from tierguard.guard.change import Change, Operation
 from tierguard.guard.decide import evaluate
-from tierguard.guard.finding import Outcome
-from tierguard.guard.objects import KubeObject
-from tierguard.guard.picture import picture
-from tierguard.guard.state import State
+from tierguard.guard.model.change import Change, Operation
+from tierguard.guard.model.decision import Outcome
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DEPLOYMENTS, NAMESPACES, FREEZES = 5000, 500, 200

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.e2e import manifests
-from tierguard.controller.passed import MOST_KEPT, SETTLED, Accountant, lines, passed_events
-from tierguard.controller.policies import MOST_VIOLATIONS, policy_status, violation_events
-from tierguard.controller.scan import LONGEST_TRUST, Scan
-from tierguard.guard import objects
-from tierguard.guard.holds import compile_policy
-from tierguard.guard.picture import picture
-from tierguard.guard.state import State
+from tierguard.cli.picture import picture
+from tierguard.controller.status.policies import MOST_VIOLATIONS, policy_status, violation_events
+from tierguard.controller.status.scan import LONGEST_TRUST, Scan
+from tierguard.controller.unreviewed.accountant import MOST_KEPT, SETTLED, Accountant, lines, passed_events
+from tierguard.guard.freezes.compiled import compile_policy
+from tierguard.guard.model import objects
+from tierguard.guard.model.state import State
 from tierguard.guard.survey import survey
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -9,14 +9,14 @@ import pytest
 
 from tests.e2e import manifests
 from tierguard.cli.main import main
+from tierguard.cli.picture import picture
 from tierguard.cli.simulate import judge_by
+from tierguard.cli.simulation import Loss, Placement, Verdict, told_by
 from tierguard.disruption import Expected
-from tierguard.guard.facts import PlacedPod
-from tierguard.guard.finding import Outcome
-from tierguard.guard.holds import compile_policy
-from tierguard.guard.losses import Loss, Placement, Verdict, told_by
-from tierguard.guard.picture import picture
-from tierguard.guard.state import State
+from tierguard.guard.freezes.compiled import compile_policy
+from tierguard.guard.model.decision import Outcome
+from tierguard.guard.model.facts import PlacedPod
+from tierguard.guard.model.state import State
 
 Document = dict[str, Any]
 

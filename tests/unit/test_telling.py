@@ -10,14 +10,15 @@ import pytest
 
 from tests.e2e import manifests
 from tierguard.api.ledger import MOST_ENTRIES
+from tierguard.cli.picture import picture
 from tierguard.cluster.client import ApiError
 from tierguard.cluster.journal import Entry, Journal
-from tierguard.controller.clockwork import Reading
-from tierguard.controller.keepers import BudgetKeeper, StatusKeeper
-from tierguard.controller.passed import Accountant
-from tierguard.controller.telling import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST, Teller
-from tierguard.guard.picture import picture
-from tierguard.guard.state import State
+from tierguard.controller.budgets.budget_keeper import BudgetKeeper
+from tierguard.controller.events.rate_limit import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST, Teller
+from tierguard.controller.status.status_keeper import StatusKeeper
+from tierguard.controller.unreviewed.accountant import Accountant
+from tierguard.controller.webhooks.clock_probe import Reading
+from tierguard.guard.model.state import State
 from tierguard.guard.survey import survey
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

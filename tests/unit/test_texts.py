@@ -20,11 +20,11 @@ from tierguard import logs
 from tierguard.api.kinds import FREEZE
 from tierguard.api.scope import ChangeKind
 from tierguard.cluster.journal import write
-from tierguard.controller import announce
+from tierguard.controller.events import event as announce
 from tierguard.controller.metrics import ResourceCollector
-from tierguard.controller.transitions import transition
-from tierguard.guard.finding import MESSAGE_LIMIT, WARNING_LIMIT, Outcome
-from tierguard.guard.holds import compile_freeze
+from tierguard.controller.status.transitions import transition
+from tierguard.guard.freezes.compiled import compile_freeze
+from tierguard.guard.model.decision import MESSAGE_LIMIT, WARNING_LIMIT, Outcome
 
 FORGED = (
     '"}\n{"outcome":"Allowed","user":"admin"}\r\n\x1b[2K\x1b[31mred\u202egnp\u2028next\u2029\x85\0\ufeff\u200b%s{}\\'

@@ -25,9 +25,9 @@ from tests.unit.reviews import (
     payment_core,
     review,
 )
-from tierguard.guard import objects
-from tierguard.guard.finding import MESSAGE_LIMIT, WARNING_LIMIT
-from tierguard.guard.workload import essence
+from tierguard.guard.model import objects
+from tierguard.guard.model.decision import MESSAGE_LIMIT, WARNING_LIMIT
+from tierguard.guard.model.workload import essence
 from tierguard.webhook.app import BODY_LIMIT
 
 VALID = dict(every_review())

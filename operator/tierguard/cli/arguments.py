@@ -4,7 +4,7 @@ import argparse
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tierguard.guard.state import AUTOSCALERS, CONTROLLERS, ROTATORS, Identities
+from tierguard.guard.model.state import AUTOSCALERS, CONTROLLERS, ROTATORS, Identities
 from tierguard.schedule import ScheduleError
 from tierguard.schedule.compile import compile_duration
 

@@ -21,7 +21,7 @@ from tierguard.cli.deciding import (
 from tierguard.cli.difference import decide_difference
 from tierguard.cli.manifests import Manifest, read_all
 from tierguard.guard.decide import evaluate
-from tierguard.guard.finding import Outcome
+from tierguard.guard.model.decision import Outcome
 
 
 def check(

@@ -9,16 +9,16 @@ from tierguard.api.kinds import FREEZE, KINDS
 from tierguard.api.model import API_VERSION, GROUP, rfc3339
 from tierguard.cli.errors import InputError
 from tierguard.cli.manifests import Manifest
-from tierguard.guard import objects
-from tierguard.guard.change import Change, Operation
-from tierguard.guard.finding import Decision
-from tierguard.guard.holds import validate
-from tierguard.guard.misshapen import misshapen
-from tierguard.guard.objects import KubeObject
-from tierguard.guard.picture import CLUSTER_SCOPED, picture, placed
-from tierguard.guard.resources import SPECS
-from tierguard.guard.state import State
-from tierguard.guard.workload import WORKLOAD_KINDS, Workload
+from tierguard.cli.picture import CLUSTER_SCOPED, picture, placed
+from tierguard.cli.shapes import misshapen
+from tierguard.guard.freezes.compiled import validate
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Change, Operation
+from tierguard.guard.model.decision import Decision
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.resources.own import SPECS
 
 OUR_KINDS = frozenset(kind.kind for kind in KINDS)
 

@@ -16,13 +16,13 @@ from tierguard.cli.deciding import (
     state_of,
 )
 from tierguard.cli.manifests import Manifest
-from tierguard.guard import objects
-from tierguard.guard.change import Change
-from tierguard.guard.compose import compose
+from tierguard.cli.picture import placed
 from tierguard.guard.decide import evaluate
-from tierguard.guard.finding import Decision, Effect, Finding
-from tierguard.guard.picture import placed
-from tierguard.guard.state import State
+from tierguard.guard.message import compose
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Change
+from tierguard.guard.model.decision import Decision, Effect, Finding
+from tierguard.guard.model.state import State
 
 _ALSO_CHANGED = {
     ("policy", "PodDisruptionBudget"),

@@ -13,15 +13,15 @@ import yaml
 from tierguard.api.kinds import POLICY
 from tierguard.api.model import API_VERSION, GROUP
 from tierguard.cli.errors import InputError
+from tierguard.cli.picture import picture
 from tierguard.cluster.client import Api, ApiError
 from tierguard.cluster.reflector import PAGE, Collection
 from tierguard.cluster.trim import trim
-from tierguard.guard import objects
-from tierguard.guard.facts import PlacedPod
-from tierguard.guard.objects import KubeObject
-from tierguard.guard.picture import picture
-from tierguard.guard.state import State
-from tierguard.guard.workload import WORKLOAD_KINDS
+from tierguard.guard.model import objects
+from tierguard.guard.model.facts import PlacedPod
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import WORKLOAD_KINDS
 
 MOST_OBJECTS = 250_000
 """Objects of one kind: more than that is no cluster that this is meant for, or an endless answer."""

@@ -193,10 +193,8 @@ def _operator(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _run_operator(options: argparse.Namespace) -> int:
-    from tierguard.controller.certificates import Lifetimes  # noqa: PLC0415
-    from tierguard.controller.configuration import Endpoint  # noqa: PLC0415 - only this process needs kopf
     from tierguard.controller.operator import run  # noqa: PLC0415
-    from tierguard.controller.options import Options  # noqa: PLC0415
+    from tierguard.controller.options import Endpoint, Lifetimes, Options  # noqa: PLC0415 - only this process needs kopf
 
     run(
         Options(

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from tierguard.cli.errors import InputError
-from tierguard.guard import objects
+from tierguard.guard.model import objects
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_BYTES = 64 * 1024 * 1024

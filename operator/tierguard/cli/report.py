@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tierguard.api.model import rfc3339
-from tierguard.guard.finding import Decision, Effect, Finding, Outcome
+from tierguard.guard.model.decision import Decision, Effect, Finding, Outcome
 
 _STYLES = {Outcome.ALLOWED: "green", Outcome.DENIED: "bold red", Outcome.UNDECIDED: "bold yellow"}
 _WIDTH = 160

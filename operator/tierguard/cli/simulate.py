@@ -16,16 +16,17 @@ from tierguard.cli.deciding import change_of, require_readable, require_shape
 from tierguard.cli.errors import InputError
 from tierguard.cli.listing import FOR_PLACEMENT, FOR_RULES, Listed, connect, listed
 from tierguard.cli.manifests import read_all
-from tierguard.guard import objects
-from tierguard.guard.change import being_deleted
-from tierguard.guard.classify import classify
-from tierguard.guard.compose import compose
-from tierguard.guard.finding import Decision, Effect, Outcome
-from tierguard.guard.holds import Policy, compile_policy
-from tierguard.guard.losses import BAD, Loss, Placement, Verdict, told_by
-from tierguard.guard.soundness import judge
-from tierguard.guard.state import State
-from tierguard.guard.workload import Workload
+from tierguard.cli.simulation import BAD, Loss, Placement, Verdict, told_by
+from tierguard.guard.freezes.compiled import compile_policy
+from tierguard.guard.message import compose
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import being_deleted
+from tierguard.guard.model.decision import Decision, Effect, Outcome
+from tierguard.guard.model.hold import Policy
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.rules.evaluate import judge
+from tierguard.guard.tiers.classify import classify
 
 _STYLES = {Verdict.WAITS: "yellow", **dict.fromkeys(BAD, "bold red")}
 _NAMED = 3

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tierguard.cluster.reflector import Collection
-from tierguard.guard import objects
-from tierguard.guard.facts import Autoscaler, Node, PlacedPod, selected_pods
-from tierguard.guard.objects import KubeObject
-from tierguard.guard.state import State
+from tierguard.guard.model import objects
+from tierguard.guard.model.facts import Autoscaler, Node, PlacedPod, selected_pods
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
 
 
 @dataclass(frozen=True, slots=True)

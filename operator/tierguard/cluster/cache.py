@@ -16,14 +16,15 @@ from tierguard.cluster.journal import read as read_journal
 from tierguard.cluster.reflector import PARTIAL, Collection, Compare, Reflector
 from tierguard.cluster.trim import ACCOUNTED, LAST_APPLIED, trim, trim_partial, trim_writers
 from tierguard.disruption import Budget
-from tierguard.guard import objects
-from tierguard.guard.deletion import announced
-from tierguard.guard.facts import Autoscaler, selected_pods
-from tierguard.guard.holds import Hold, Policy, compile_freeze, compile_policy, compile_window
-from tierguard.guard.objects import KubeObject
+from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, compile_window
+from tierguard.guard.model import objects
+from tierguard.guard.model.facts import Autoscaler, selected_pods
+from tierguard.guard.model.hold import Hold, Policy
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import Identities, State
+from tierguard.guard.model.workload import WORKLOAD_KINDS
 from tierguard.guard.rules.disruption_budget import MADE_BY_OPERATOR
-from tierguard.guard.state import Identities, State
-from tierguard.guard.workload import WORKLOAD_KINDS
+from tierguard.guard.tiers.deletion import announced
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ import kubernetes.config
 import msgspec
 import urllib3
 
-from tierguard.guard.objects import KubeObject
+from tierguard.guard.model.objects import KubeObject
 
 CALL_TIMEOUT = 10.0
 """Seconds that an ordinary call may take."""

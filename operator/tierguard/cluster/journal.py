@@ -14,8 +14,8 @@ from typing import Any
 from tierguard.api.ledger import MOST_ENTRIES
 from tierguard.api.model import rfc3339
 from tierguard.cluster.record import RECORD_LABEL
-from tierguard.guard import objects
-from tierguard.guard.objects import KubeObject
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
 
 JOURNAL = "journal"
 MOST_STRETCHES = 40

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from tierguard.api.model import rfc3339
-from tierguard.guard import objects
-from tierguard.guard.objects import KubeObject
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
 
 RECORD_LABEL = "tierguard.io/record"
 ROLLBACK = "rollback"

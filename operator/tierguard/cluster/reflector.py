@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tierguard.cluster.client import JSON, Api, ApiError
-from tierguard.guard.objects import KubeObject, mapping
+from tierguard.guard.model.objects import KubeObject, mapping
 
 log = logging.getLogger(__name__)
 

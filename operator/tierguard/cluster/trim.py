@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from tierguard.cluster.reflector import PARTIAL
-from tierguard.guard import objects
-from tierguard.guard.objects import KubeObject
-from tierguard.guard.workload import WORKLOAD_KINDS
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.workload import WORKLOAD_KINDS
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 OWN_ANNOTATIONS = "tierguard.io/"

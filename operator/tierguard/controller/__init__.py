@@ -1,5 +1,5 @@
 """The operator: looks at the whole picture, works out what should be there, and makes it so. Level-based.
 
-`reconcile.Reconciler` is the loop; `status`, `maintained`, `rollback` and `configuration` are pure functions from the
-cluster's state to what should be there; `operator` is the kopf part.
+`operator` is the kopf part and `reconcile.Reconciler` one pass. Each room keeps one thing: a pure module says what should be
+there, and its keeper makes it so.
 """

@@ -14,8 +14,8 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from tierguard.cluster.client import JSON, Api, ApiError
-from tierguard.guard import objects
-from tierguard.guard.objects import KubeObject
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from prometheus_client.registry import Collector
 
 from tierguard.api.kinds import FREEZE, POLICY, WINDOW
 from tierguard.cluster.cache import ClusterCache
-from tierguard.controller.clockwork import Reading
 from tierguard.controller.reconcile import Reconciler
-from tierguard.guard import objects
-from tierguard.guard.objects import KubeObject
+from tierguard.controller.webhooks.clock_probe import Reading
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
 
 MOST_RESOURCES = 500
 """Resources of one kind that are reported one by one, by name: labels must stay few."""

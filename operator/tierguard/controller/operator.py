@@ -22,14 +22,14 @@ from tierguard.api.model import GROUP, VERSION
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.health import Health
-from tierguard.controller import identity
+from tierguard.controller.certificates import trust as identity
 from tierguard.controller.election import Election, Gate, LeaderApi
 from tierguard.controller.loop import Loop
 from tierguard.controller.metrics import ProcessCollector, ResourceCollector
 from tierguard.controller.options import Options
 from tierguard.controller.reconcile import Reconciler
-from tierguard.guard import objects
-from tierguard.guard.objects import KubeObject
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
 
 log = logging.getLogger("tierguard.operator")
 

@@ -1,13 +1,52 @@
 """How the operator process is started."""
 
+import base64
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from tierguard.controller.certificates import Lifetimes
-from tierguard.controller.configuration import Endpoint
-from tierguard.guard.state import Identities
+from tierguard.guard.model.state import Identities
 
 FIELD_MANAGER = "tierguard-operator"
+PATH = "/validate"
+CA_LIFETIME = timedelta(days=365)
+LEAF_LIFETIME = timedelta(days=90)
+LONGEST_OVERLAP = timedelta(hours=1)
+"""How long a new CA is trusted before it signs; a tenth of a short lifetime."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long certificates are good for."""
+
+    authority: timedelta = CA_LIFETIME
+    leaf: timedelta = LEAF_LIFETIME
+
+    @property
+    def overlap(self) -> timedelta:
+        """How long a new CA is trusted before it signs."""
+        return min(LONGEST_OVERLAP, self.authority / 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the webhook is reached: a Service in the cluster, or a URL outside of it."""
+
+    namespace: str
+    service: str
+    port: int
+    url: str = ""
+
+    def client_config(self, ca_bundle: bytes) -> dict[str, Any]:
+        """The `clientConfig` of a webhook; `ca_bundle` is PEM."""
+        trust = {"caBundle": base64.b64encode(ca_bundle).decode()}
+        if self.url:
+            return {"url": f"{self.url.rstrip('/')}{PATH}", **trust}
+        return {
+            "service": {"namespace": self.namespace, "name": self.service, "path": PATH, "port": self.port},
+            **trust,
+        }
 
 
 @dataclass(frozen=True, slots=True)

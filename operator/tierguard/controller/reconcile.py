@@ -13,21 +13,23 @@ import urllib3
 
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
-from tierguard.controller import identity
-from tierguard.controller.accounts import AccountKeeper
-from tierguard.controller.clockwork import ClockKeeper
-from tierguard.controller.closed import Closed
-from tierguard.controller.configuration import EXEMPT_NAMESPACES, compiled, configuration
-from tierguard.controller.journals import JournalKeeper
-from tierguard.controller.keepers import BudgetKeeper, RecordKeeper, StatusKeeper
+from tierguard.controller.budgets.budget_keeper import BudgetKeeper
+from tierguard.controller.certificates import trust as identity
+from tierguard.controller.events.rate_limit import Teller
 from tierguard.controller.options import FIELD_MANAGER, Options
-from tierguard.controller.passed import SETTLED, Accountant
-from tierguard.controller.scan import Scan
-from tierguard.controller.suspending import SuspensionKeeper
-from tierguard.controller.telling import Teller
-from tierguard.controller.transitions import next_announcement
-from tierguard.guard import objects
-from tierguard.guard.objects import KubeObject
+from tierguard.controller.rollback.record_keeper import RecordKeeper
+from tierguard.controller.status.journals import JournalKeeper
+from tierguard.controller.status.scan import Scan
+from tierguard.controller.status.status_keeper import StatusKeeper
+from tierguard.controller.status.transitions import next_announcement
+from tierguard.controller.suspension.suspension_keeper import SuspensionKeeper
+from tierguard.controller.unreviewed.account_keeper import AccountKeeper
+from tierguard.controller.unreviewed.accountant import SETTLED, Accountant
+from tierguard.controller.webhooks.clock_probe import ClockKeeper
+from tierguard.controller.webhooks.configuration import EXEMPT_NAMESPACES, compiled, configuration
+from tierguard.controller.webhooks.stretches import Closed
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.survey import Surveyed, surroundings
 
 log = logging.getLogger(__name__)

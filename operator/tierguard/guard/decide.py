@@ -9,9 +9,13 @@ from datetime import datetime
 
 from tierguard.api.kinds import FREEZE, POLICY, WINDOW
 from tierguard.api.scope import ChangeKind
-from tierguard.guard import objects
-from tierguard.guard.budgets import evaluate_budget
-from tierguard.guard.change import (
+from tierguard.guard.freezes.blocking import Blocking, block
+from tierguard.guard.freezes.exceptions import excepted_until
+from tierguard.guard.freezes.matching import Matching
+from tierguard.guard.freezes.operations import frozen_operation
+from tierguard.guard.message import ALLOWED_AS_IS, compose, undecided
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import (
     SCALING,
     Change,
     Operation,
@@ -23,25 +27,21 @@ from tierguard.guard.change import (
     kinds_of_update,
     restarts_unpinned,
 )
-from tierguard.guard.classify import Classified, classify
-from tierguard.guard.compose import ALLOWED_AS_IS, compose, undecided
-from tierguard.guard.configuration import CONFIGURATION_KINDS, evaluate_autoscaler, evaluate_configuration
-from tierguard.guard.definitions import evaluate_definition
-from tierguard.guard.deletion import announces, unannounced
-from tierguard.guard.exceptions import excepted_until
-from tierguard.guard.finding import Decision, Effect, Finding, Undecidable
-from tierguard.guard.held import Matching
-from tierguard.guard.holding import Holding, hold
-from tierguard.guard.leaving import leaves
-from tierguard.guard.namespaces import evaluate_namespace
-from tierguard.guard.operations import held_operation
-from tierguard.guard.resources import evaluate_resource
-from tierguard.guard.scope import TIER_LABEL, no_tier
-from tierguard.guard.soundness import judge
-from tierguard.guard.state import State
-from tierguard.guard.surroundings import evaluate_network_policy
-from tierguard.guard.volumes import evaluate_claim
-from tierguard.guard.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.model.decision import Decision, Effect, Finding, Undecidable
+from tierguard.guard.model.scope import TIER_LABEL, no_tier
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.resources.budgets import evaluate_budget
+from tierguard.guard.resources.claims import evaluate_claim
+from tierguard.guard.resources.configuration import CONFIGURATION_KINDS, evaluate_autoscaler, evaluate_configuration
+from tierguard.guard.resources.definitions import evaluate_definition
+from tierguard.guard.resources.namespaces import evaluate_namespace
+from tierguard.guard.resources.own import evaluate_resource
+from tierguard.guard.resources.surroundings import evaluate_network_policy
+from tierguard.guard.rules.evaluate import judge
+from tierguard.guard.tiers.classify import Classified, classify
+from tierguard.guard.tiers.declassify import leaves
+from tierguard.guard.tiers.deletion import announces, unannounced
 
 _MOST_QUESTIONS = 4
 """Questions to RBAC about one change."""
@@ -85,12 +85,12 @@ def _by_controller(change: Change, state: State, now: datetime) -> Decision:
     """What Kubernetes' own controllers do follows from a change that was decided; but new Jobs of a frozen operation."""
     if change.kind != "Job" or change.operation is not Operation.CREATE or change.new is None:
         return ALLOWED_AS_IS
-    holding = held_operation(change, None, Workload.of(change.new), state, now)
+    blocking = frozen_operation(change, None, Workload.of(change.new), state, now)
     kinds = (ChangeKind.CREATE,)
-    if not holding.findings:
+    if not blocking.findings:
         return ALLOWED_AS_IS
-    composed = compose(change, kinds, None, holding.findings, holding.possible_from, holds=holding.holds)
-    return holding.on(composed)
+    composed = compose(change, kinds, None, blocking.findings, blocking.possible_from, holds=blocking.holds)
+    return blocking.on(composed)
 
 
 def _not_ours(change: Change, state: State, now: datetime) -> Decision:  # noqa: ARG001 - the evaluators' signature
@@ -118,7 +118,7 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         after = None if new is None else classify(new, change.namespace, namespace_labels, state)
         sides = tuple(side for side in (before, after) if side is not None)
     tier = min((side.tier for side in sides if side.tier is not None), default=None)
-    operation = held_operation(change, old, new, state, now)
+    operation = frozen_operation(change, old, new, state, now)
     if tier is None and not operation.findings:
         return ALLOWED_AS_IS
     available_since = _available_since(change, old, new, state)
@@ -132,8 +132,8 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     # In a freeze nothing is announced: what will be deleted after it, people shall say after it.
     held_kinds = (ChangeKind.DELETE, *kinds) if announcing else kinds
     note = _note(old, new, state, announcing=announcing)
-    holding = operation.and_(_deploy(change, old, new, sides, held_kinds, available_since, note, state, now))
-    found = [*holding.findings, *_invalid_tier(before, after)]
+    blocking = operation.together_with(_deploy(change, old, new, sides, held_kinds, available_since, note, state, now))
+    found = [*blocking.findings, *_invalid_tier(before, after)]
     if ChangeKind.DELETE in kinds and before is not None:
         with_namespace = change.namespace in state.announced
         found += unannounced(before, now, with_namespace=with_namespace)
@@ -143,8 +143,10 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         judged = judge(after, before, state, now, limit, kinds)
         found += judged.findings
         absent = judged.rests_on_absence
-    decision = compose(change, kinds, tier, found, holding.possible_from, holds=holding.holds, hinges_on_absence=absent)
-    return holding.on(decision)
+    decision = compose(
+        change, kinds, tier, found, blocking.possible_from, holds=blocking.holds, hinges_on_absence=absent
+    )
+    return blocking.on(decision)
 
 
 def _below_minimum(after: Classified | None) -> bool:
@@ -165,7 +167,7 @@ def _deploy(
     note: str,
     state: State,
     now: datetime,
-) -> Holding:
+) -> Blocking:
     """What freezes and windows hold of the change, its exceptions taken into account."""
     matching = Matching.of(
         sides,
@@ -175,7 +177,7 @@ def _deploy(
         available_since,
         lambda freeze: excepted_until(freeze, change, old, new, kinds) if freeze.exceptions else None,
     )
-    return hold(change, matching, now, note)
+    return block(change, matching, now, note)
 
 
 def _note(old: Workload | None, new: Workload | None, state: State, *, announcing: bool) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from tierguard.guard.classify import Classified, classify
-from tierguard.guard.finding import Effect, Finding
-from tierguard.guard.holds import Hold, Policy
-from tierguard.guard.scope import GUARDED_TIERS
-from tierguard.guard.soundness import judge
-from tierguard.guard.state import State
-from tierguard.guard.workload import references
+from tierguard.guard.model.decision import Effect, Finding
+from tierguard.guard.model.hold import Hold, Policy
+from tierguard.guard.model.scope import GUARDED_TIERS
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import references
+from tierguard.guard.rules.evaluate import judge
+from tierguard.guard.tiers.classify import Classified, classify
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from tierguard.api.scope import ChangeKind
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.health import OK, TEXT, UNAVAILABLE, Answer, Health, StartResponse
-from tierguard.guard import objects
-from tierguard.guard.change import Change, Question
 from tierguard.guard.decide import evaluate_asking
-from tierguard.guard.finding import MESSAGE_LIMIT, Decision, Outcome
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Change, Question
+from tierguard.guard.model.decision import MESSAGE_LIMIT, Decision, Outcome
 from tierguard.webhook.gate import MEMORY, Gate, patience
 from tierguard.webhook.journalist import Journalist
 from tierguard.webhook.lookup import Lookups

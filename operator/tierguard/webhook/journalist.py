@@ -11,9 +11,9 @@ from urllib.parse import quote
 from tierguard.api.model import rfc3339
 from tierguard.cluster.client import Api, ApiError
 from tierguard.cluster.journal import Entry, Glass, Journal, journal_name, write
-from tierguard.guard.change import Change
-from tierguard.guard.finding import Decision
-from tierguard.guard.objects import printable
+from tierguard.guard.model.change import Change
+from tierguard.guard.model.decision import Decision
+from tierguard.guard.model.objects import printable
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Journalist:
 
     def note(self, decision: Decision, change: Change, uid: str, now: datetime) -> None:
         """Take note of a refusal or of broken glass; of anything else there is nothing to tell."""
-        if decision.bypass is None and (decision.allowed or not decision.held_by):
+        if decision.bypass is None and (decision.allowed or not decision.blocked_by):
             return
         user, kinds = printable(change.user, 253), ",".join(decision.kinds)[:256]
         place = (change.kind, change.namespace, printable(change.name, 253))
@@ -51,7 +51,7 @@ class Journalist:
                 told = (decision.bypass.ticket, decision.bypass.reason)
                 self._journal.bypass(Glass(printable(uid, 64), user, kinds, *place, *told, at, passed))
             else:
-                for stretch in decision.held_by:
+                for stretch in decision.blocked_by:
                     self._journal.refuse(stretch.uid, stretch.since, Entry(user, kinds, *place, at, at))
         self._news.set()
 

@@ -16,10 +16,10 @@ from tierguard.api.model import GROUP, VERSION
 from tierguard.api.rules import RuleId
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
-from tierguard.guard import objects
-from tierguard.guard.change import Question
-from tierguard.guard.objects import KubeObject
-from tierguard.guard.workload import WORKLOAD_KINDS
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Question
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.workload import WORKLOAD_KINDS
 from tierguard.webhook.review import UserInfo
 
 TIMEOUT = 0.5

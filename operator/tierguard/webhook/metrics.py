@@ -8,8 +8,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tierguard.cluster.cache import ClusterCache
-from tierguard.guard import objects
-from tierguard.guard.finding import Decision
+from tierguard.guard.model import objects
+from tierguard.guard.model.decision import Decision
 from tierguard.webhook import connections, gate
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)

@@ -6,11 +6,11 @@ import msgspec
 
 from tierguard.api.kinds import KINDS
 from tierguard.api.model import GROUP
-from tierguard.guard import objects
-from tierguard.guard.change import Change, Operation
-from tierguard.guard.finding import Decision
-from tierguard.guard.objects import KubeObject
-from tierguard.guard.workload import KIND_OF_RESOURCE, WORKLOAD_KINDS
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Change, Operation
+from tierguard.guard.model.decision import Decision
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.workload import KIND_OF_RESOURCE, WORKLOAD_KINDS
 
 REVIEW_VERSION = "admission.k8s.io/v1"
 

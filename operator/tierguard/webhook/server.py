@@ -25,7 +25,7 @@ from tierguard import logs
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.health import StartResponse
-from tierguard.guard.state import Identities
+from tierguard.guard.model.state import Identities
 from tierguard.webhook import connections
 from tierguard.webhook.app import Environment, Webhook
 from tierguard.webhook.journalist import Journalist

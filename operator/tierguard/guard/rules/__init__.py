@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from tierguard.api.rules import RuleId, Rules
+from tierguard.guard.model.workload import WORKLOAD_KINDS
 from tierguard.guard.rules.dependencies import Dependencies
 from tierguard.guard.rules.disruption_budget import DisruptionBudget
 from tierguard.guard.rules.evidence import Evidence
@@ -17,7 +18,6 @@ from tierguard.guard.rules.rule import Rule, Violation
 from tierguard.guard.rules.secrets import Secrets
 from tierguard.guard.rules.termination import Termination
 from tierguard.guard.rules.topology_spread import TopologySpread
-from tierguard.guard.workload import WORKLOAD_KINDS
 
 __all__ = ["RULES", "DisruptionBudget", "Rule", "Violation", "checked"]
 

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import DependenciesRule, RuleId
-from tierguard.guard import objects
-from tierguard.guard.classify import classify
-from tierguard.guard.finding import Effect
+from tierguard.guard.model import objects
+from tierguard.guard.model.decision import Effect
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
-from tierguard.guard.state import State
-from tierguard.guard.workload import Workload
+from tierguard.guard.tiers.classify import classify
 
 DEPENDS_ON = "tierguard.io/depends-on"
 MOST_ENTRIES = 50

@@ -18,12 +18,12 @@ from tierguard.disruption import (
     safe_maximum,
     scaled_value,
 )
-from tierguard.guard import objects
-from tierguard.guard.coverage import FEWEST, SCALED_KINDS, controllers_of, covering, least_pods, wants_budget
-from tierguard.guard.finding import Effect
+from tierguard.guard.model import objects
+from tierguard.guard.model.decision import Effect
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.rules.coverage import FEWEST, SCALED_KINDS, controllers_of, covering, least_pods, wants_budget
 from tierguard.guard.rules.rule import Situation, Violation
-from tierguard.guard.state import State
-from tierguard.guard.workload import Workload
 from tierguard.labels import LabelSelector
 
 MADE_BY_OPERATOR = OPERATOR_PREFIX

@@ -8,9 +8,9 @@ from typing import ClassVar
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import EvidenceRule, Proof, RuleId
 from tierguard.api.scope import ChangeKind
-from tierguard.guard import objects
+from tierguard.guard.model import objects
+from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
-from tierguard.guard.workload import Workload
 
 PREFIX = "evidence.tierguard.io/"
 IMAGES = "images"

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import ImagesRule, Pinning, RuleId
-from tierguard.guard import objects
+from tierguard.guard.model import objects
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
 _SHOWN = 45

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import IsolationRule, Presence, RuleId
-from tierguard.guard import objects
+from tierguard.guard.model import objects
 from tierguard.guard.rules.rule import SERVING, Situation, Violation
 
 

@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import Presence, ProbesRule, RuleId
-from tierguard.guard import objects
-from tierguard.guard.containers import Container, containers
+from tierguard.guard.model import objects
+from tierguard.guard.model.containers import Container, containers
 from tierguard.guard.rules.rule import SERVING, Situation, Violation
 
 _PERIOD_SECONDS = 10

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import ReplicasRule, RuleId
-from tierguard.guard import objects
-from tierguard.guard.facts import Autoscaler
+from tierguard.guard.model import objects
+from tierguard.guard.model.facts import Autoscaler
 from tierguard.guard.rules.rule import Situation, Violation
 
 _FIELDS = {"HorizontalPodAutoscaler": "minReplicas", "ScaledObject": "minReplicaCount"}

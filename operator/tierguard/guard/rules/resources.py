@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import ResourceName, ResourcesRule, RuleId
-from tierguard.guard import objects
-from tierguard.guard.containers import Container, containers
-from tierguard.guard.objects import KubeObject
+from tierguard.guard.model import objects
+from tierguard.guard.model.containers import Container, containers
+from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
 
 _QUANTITY = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?", re.ASCII)

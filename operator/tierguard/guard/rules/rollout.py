@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import RolloutRule, RuleId
 from tierguard.disruption import daemon_set_bounds, rolling_update_bounds, stateful_set_unavailable
-from tierguard.guard import objects
-from tierguard.guard.finding import Effect
+from tierguard.guard.model import objects
+from tierguard.guard.model.decision import Effect
 from tierguard.guard.rules.rule import SERVING, Situation, Violation
 
 _BEYOND_COUNTING = 2**31  # more pods than any replicas can say

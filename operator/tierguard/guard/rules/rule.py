@@ -8,10 +8,10 @@ from typing import ClassVar, Protocol
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import RuleId
 from tierguard.api.scope import ChangeKind
-from tierguard.guard.classify import Classified
-from tierguard.guard.finding import Effect
-from tierguard.guard.state import State
-from tierguard.guard.workload import WORKLOAD_KINDS
+from tierguard.guard.model.decision import Effect
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.tiers.classify import Classified
 
 SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 """Kinds whose pods are meant to stay."""

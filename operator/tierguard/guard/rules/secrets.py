@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import EnvironmentSecrets, RuleId, SecretsRule
-from tierguard.guard import objects
+from tierguard.guard.model import objects
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
 _SHOWN = 32

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import RuleId, TerminationRule
-from tierguard.guard import objects
-from tierguard.guard.containers import Container, containers
+from tierguard.guard.model import objects
+from tierguard.guard.model.containers import Container, containers
 from tierguard.guard.rules.rule import SERVING, Situation, Violation
 
 _GRACE_PERIOD_SECONDS = 30

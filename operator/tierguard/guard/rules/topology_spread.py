@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import RuleId, TopologySpreadRule, Unsatisfiable
-from tierguard.guard import objects, placement
-from tierguard.guard.finding import Effect
+from tierguard.guard.model import objects
+from tierguard.guard.model.decision import Effect
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.rules import topology as placement
 from tierguard.guard.rules.rule import Situation, Violation
-from tierguard.guard.workload import Workload
 
 _FIELD = f"spec.template.spec.{placement.CONSTRAINTS}"
 _IGNORE, _HONOR = "Ignore", "Honor"

@@ -1,0 +1,1 @@
+"""The disruption budgets that the operator maintains."""

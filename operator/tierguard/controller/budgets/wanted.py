@@ -1,0 +1,153 @@
+"""Which disruption budgets the operator should keep. Pure.
+
+One for each workload that a policy with `disruptionBudget.mode: Maintain` selects and that no other budget covers: two
+budgets on one pod make every eviction fail, so ours yields to anybody's, and never two of ours meet. What is wanted follows
+from what is stored alone, so that an operator that starts again wants the same.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from tierguard.api.rules import BudgetMode, DisruptionBudgetRule, UnhealthyPodEviction
+from tierguard.disruption import MANAGED_BY, OPERATOR, OPERATOR_PREFIX, safe_maximum, scaled_value
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.rules.coverage import JOB_NAME, SCALED_KINDS, covering, least_pods, pod_labels, wants_budget
+from tierguard.guard.survey import Surveyed
+from tierguard.labels import LabelSelector
+
+_LONGEST_NAME = 253
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A workload that is to have a budget, the rules that ask for it, and the selector that the budget would have."""
+
+    workload: Workload
+    rules: tuple[DisruptionBudgetRule, ...]
+    selector: KubeObject
+    least: int
+
+    @cached_property
+    def labels(self) -> LabelSelector:
+        return LabelSelector.compile(self.selector)
+
+    def covers(self, workload: Workload) -> bool:
+        return self.labels.matches(pod_labels(workload))
+
+
+def wanted_budgets(surveyed: Iterable[Surveyed], state: State, now: datetime) -> Iterator[KubeObject]:
+    """The PodDisruptionBudgets that should exist, for server-side apply, in a stable order."""
+    by_namespace: dict[str, list[_Candidate]] = {}
+    for subject in surveyed:
+        candidate = _candidate(subject, state, now)
+        if candidate is not None:
+            by_namespace.setdefault(candidate.workload.namespace, []).append(candidate)
+    for namespace, candidates in sorted(by_namespace.items()):
+        yield from map(_budget, _apart(candidates, tuple(state.in_namespace(namespace))))
+
+
+def _apart(candidates: list[_Candidate], everyone: tuple[Workload, ...]) -> list[_Candidate]:
+    """Those whose budgets share no pod, of any workload that is there: one that is scaled to zero comes back.
+
+    Where selectors overlap, the one that covers the most of the others is enough.
+    """
+    reach = {id(one): sum(one.covers(other.workload) for other in candidates) for one in candidates}
+    chosen: list[_Candidate] = []
+    taken: set[int] = set()
+    for candidate in sorted(candidates, key=lambda c: (-reach[id(c)], c.workload.kind, c.workload.name)):
+        covered = {index for index, workload in enumerate(everyone) if candidate.covers(workload)}
+        if not covered & taken:
+            chosen.append(candidate)
+            taken |= covered
+    return sorted(chosen, key=lambda c: (c.workload.kind, c.workload.name))
+
+
+def _candidate(subject: Surveyed, state: State, now: datetime) -> _Candidate | None:
+    workload = subject.classified.workload
+    rules = _rules(subject, workload, now)
+    if not rules or not wants_budget(workload, state) or _covered(workload, state):
+        return None
+    selector = objects.mapping(workload.raw, "spec", "selector")
+    try:
+        own = LabelSelector.compile(selector)
+    except ValueError:
+        return None
+    if own.everything or not own.matches(workload.template_labels):
+        return None  # no API server takes such a workload
+    beside = [w for w in state.in_namespace(workload.namespace) if own.matches(w.template_labels)]
+    if any(other.kind in ("Job", "CronJob") for other in beside):
+        # Pods of Jobs have no scale: with one of them among its pods a budget by maxUnavailable allows nothing.
+        expressions = [*objects.sequence(selector, "matchExpressions"), {"key": JOB_NAME, "operator": "DoesNotExist"}]
+        selector = {**selector, "matchExpressions": expressions}
+    found = _Candidate(workload, rules, selector, least_pods(workload, state))
+    return None if any(_forbids(other, found, state) for other in beside) else found
+
+
+def _forbids(other: Workload, candidate: _Candidate, state: State) -> bool:
+    """Whether a budget of `candidate` would meet somebody's own on `other`, or could not be computed because of it."""
+    return candidate.covers(other) and (other.kind == "DaemonSet" or _covered(other, state))
+
+
+def _covered(workload: Workload, state: State) -> bool:
+    return any(not budget.by_operator for budget in covering(workload, state))
+
+
+def _rules(subject: Surveyed, workload: Workload, now: datetime) -> tuple[DisruptionBudgetRule, ...]:
+    """Those of the policies that are in effect and want budgets kept."""
+    if workload.kind not in SCALED_KINDS:
+        return ()
+    return tuple(
+        rule
+        for policy in subject.classified.policies
+        if policy.spec is not None and policy.in_effect(now) and (rule := policy.spec.rules.disruption_budget)
+        if rule.mode is BudgetMode.MAINTAIN
+    )
+
+
+def budget_name(kind: str, name: str) -> str:
+    """The name of the budget kept for the workload `name` of `kind`."""
+    full = f"{OPERATOR_PREFIX}{kind.lower()}-{name}"
+    if len(full) <= _LONGEST_NAME:
+        return full
+    digest = hashlib.sha256(full.encode()).hexdigest()[:12]
+    return f"{full[: _LONGEST_NAME - 13].rstrip('-.')}-{digest}"
+
+
+def _budget(candidate: _Candidate) -> KubeObject:
+    workload, least = candidate.workload, candidate.least
+    entry = workload.entry
+    owner: dict[str, Any] = {
+        "apiVersion": entry.api_version,
+        "kind": entry.kind,
+        "name": workload.name,
+        "uid": objects.uid(workload.raw),
+        "controller": True,
+    }
+    # The one that lets the fewest pods go; of equals the number, which stays what it is when the workload grows.
+    maxima = (safe_maximum(rule.max_unavailable, least) for rule in candidate.rules)
+    strictest = min(maxima, key=lambda m: (scaled_value(m, least, round_up=True), isinstance(m, str), str(m)))
+    evictions = {rule.unhealthy_pod_eviction_policy for rule in candidate.rules}
+    always = UnhealthyPodEviction.ALWAYS_ALLOW
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {
+            "name": budget_name(entry.kind, workload.name),
+            "namespace": workload.namespace,
+            "labels": {MANAGED_BY: OPERATOR},
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "maxUnavailable": strictest,
+            "selector": candidate.selector,
+            # Who asks for IfHealthyBudget takes either.
+            "unhealthyPodEvictionPolicy": (always if always in evictions else min(evictions)).value,
+        },
+    }

@@ -1,0 +1,1 @@
+"""The CA, the serving certificate, and what is trusted."""

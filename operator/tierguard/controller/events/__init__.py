@@ -1,0 +1,1 @@
+"""Events: what one says, and how many are posted."""

@@ -1,0 +1,1 @@
+"""The statuses of freezes, windows and policies."""

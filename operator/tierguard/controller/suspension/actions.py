@@ -1,0 +1,109 @@
+"""Operations that are frozen: which CronJobs are to be suspended, which to be resumed. Pure.
+
+Who suspended a CronJob is read from the CronJob itself, the field manager of `spec.suspend`: that outlives restarts of the
+operator and the deletion of the freeze, and a person's own suspension, made before or meanwhile, stays.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tierguard.api.freeze import MissedRuns
+from tierguard.api.ledger import MOST_LISTED
+from tierguard.api.model import rfc3339
+from tierguard.guard.freezes.operations import batch_of, operation_freezes
+from tierguard.guard.model import objects
+from tierguard.guard.model.hold import Hold
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload
+
+MANAGER = "tierguard-suspension"
+"""The field manager under which CronJobs are suspended, and which nothing else uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Suspend a CronJob, or resume it; `skip_missed` when a run that was due meanwhile shall not be made up for."""
+
+    cron_job: Workload
+    suspend: bool
+    skip_missed: bool = False
+
+
+def owners_of_suspend(obj: KubeObject) -> frozenset[str]:
+    """The field managers of `spec.suspend`."""
+    return frozenset(
+        str(entry.get("manager"))
+        for entry in objects.sequence(obj, "metadata", "managedFields")
+        if "f:suspend" in objects.mapping(entry, "fieldsV1", "f:spec")
+    )
+
+
+def ours(cron_job: Workload) -> bool:
+    """Whether it is suspended, by tierguard and nobody else."""
+    return cron_job.paused and owners_of_suspend(cron_job.raw) == {MANAGER}
+
+
+def actions(state: State, now: datetime) -> Iterator[Action]:
+    """What is to be done so that all CronJobs of frozen operations are suspended, and no others by tierguard."""
+    freezes = operation_freezes(state.freezes)
+    active = [freeze for freeze in freezes if freeze.timeline.covering(now) is not None]
+    for cron_job in _cron_jobs(state):
+        labels = state.namespaces.get(cron_job.namespace, {})
+        batch = batch_of(cron_job)
+        frozen = any(batch.meant_by(freeze, labels) for freeze in active)
+        if frozen and not cron_job.paused:
+            yield Action(cron_job, suspend=True)
+        elif not frozen and ours(cron_job):
+            asked = [freeze.missed_runs for freeze in freezes if batch.meant_by(freeze, labels)]
+            yield Action(cron_job, suspend=False, skip_missed=MissedRuns.RUN not in asked)
+
+
+def suspended(stored: KubeObject, hold: Hold, state: State, now: datetime) -> list[dict[str, Any]]:
+    """`status.suspended`: the CronJobs that the freeze keeps suspended, and after its end those not yet resumed."""
+    known = {str(item.get("uid")): item for item in objects.sequence(stored, "status", "suspended")}
+    if not known and hold not in operation_freezes((hold,)):
+        return []
+    active = hold.timeline.covering(now) is not None
+    found = []
+    for cron_job in _cron_jobs(state):
+        uid = objects.uid(cron_job.raw)
+        meant = active and batch_of(cron_job).meant_by(hold, state.namespaces.get(cron_job.namespace, {}))
+        if not meant and not (uid in known and not active and ours(cron_job)):
+            continue
+        before = cron_job.paused and not ours(cron_job)
+        entry = known.get(uid) or {
+            "namespace": cron_job.namespace,
+            "name": cron_job.name,
+            "uid": uid,
+            "suspendedBefore": before,
+            "since": rfc3339(now),
+        }
+        found.append(dict(entry))
+    return sorted(found, key=lambda item: (item["namespace"], item["name"]))[:MOST_LISTED]
+
+
+def running_jobs(hold: Hold, jobs: list[KubeObject], state: State, now: datetime) -> list[str]:
+    """`status.runningJobs`: Jobs of a frozen operation that are still running."""
+    if hold not in operation_freezes((hold,)) or hold.timeline.covering(now) is None:
+        return []
+    found = []
+    for raw in jobs:
+        job = Workload.of(raw)
+        if job is None or not objects.value(raw, "status", "active"):
+            continue
+        batch = batch_of(job, state.owner_of(raw, job.namespace))
+        if batch.meant_by(hold, state.namespaces.get(job.namespace, {})):
+            found.append(f"{job.namespace}/{job.name}")
+    return sorted(found)[:MOST_LISTED]
+
+
+def _cron_jobs(state: State) -> Iterator[Workload]:
+    for namespace in tuple(state.workloads_in.values()):
+        for (kind, _, _), raw in tuple(namespace.items()):
+            if kind == "CronJob":
+                workload = Workload.of(raw)
+                if workload is not None:
+                    yield workload

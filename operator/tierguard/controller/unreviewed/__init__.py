@@ -1,0 +1,1 @@
+"""What was admitted while no webhook could be asked."""

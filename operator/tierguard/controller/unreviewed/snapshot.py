@@ -1,0 +1,186 @@
+"""What the operator last saw, written down small, for one who comes after a time in which nobody looked. Pure.
+
+Of workloads only labels, replicas, images and digests of the rest are kept, no contents of any template; of ConfigMaps their
+metadata; budgets, autoscalers and network policies as they are.
+"""
+
+import base64
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from tierguard.cluster.cache import ClusterCache
+from tierguard.cluster.reflector import PARTIAL
+from tierguard.cluster.trim import OWN_ANNOTATIONS
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.scope import GUARDED_TIERS
+from tierguard.guard.model.workload import RESTARTED_AT, WORKLOAD_KINDS, Workload, template_hash
+from tierguard.guard.survey import Surveyed, surroundings
+
+Snapshot = Mapping[str, KubeObject]
+"""By `namespace/Kind/name`."""
+
+AROUND = ("PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy")
+MOST_BYTES = 900_000
+"""A ConfigMap takes 1 MiB. A snapshot that is larger is not written: about ten thousand workloads."""
+ANOTHER = "tierguard.io/another"
+"""Marks what was another one, and of which only that is known."""
+_PARTS = ("initContainers", "containers")
+_METADATA = (
+    *("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"),
+    *("ownerReferences", "managedFields"),
+)
+
+
+def taken(cache: ClusterCache, surveyed: Iterable[Surveyed], now: datetime) -> dict[str, KubeObject]:
+    """What there is to keep of the workloads that a freeze or window may mean, and of what is around them.
+
+    Which of those hold is in it too, for a new snapshot when one begins: from then on it holds all the while.
+    """
+    state, surveyed = cache.state, tuple(surveyed)
+    meant = {*GUARDED_TIERS, *(tier for hold in (*state.freezes, *state.windows) for tier in hold.tiers)}
+    covering = [hold.source for hold in (*state.freezes, *state.windows) if hold.timeline.covering(now) is not None]
+    known = [hold.source for hold in (*state.freezes, *state.windows)]
+    found: dict[str, KubeObject] = {"": {"known": known, "covering": covering}}
+    for subject in surveyed:
+        workload = subject.classified.workload
+        if subject.classified.tier in meant and not workload.entry.made_by_controllers:
+            found[place(workload.raw)] = summary(workload)
+    around = surroundings(surveyed, state)
+    for kind in AROUND:
+        for (namespace, _), raw in cache.known(kind).items():
+            if namespace in around.guarded:
+                found[place(raw)] = {**_named(raw), "spec": objects.mapping(raw, "spec")}
+    for (namespace, name), raw in cache.known(PARTIAL).items():
+        if ("ConfigMap", namespace, name) in around.read:
+            found[place(raw)] = raw
+    return found
+
+
+def present(cache: ClusterCache) -> dict[str, KubeObject]:
+    """Everything of the kinds that are kept, as it is."""
+    kinds = [entry.kind for entry in WORKLOAD_KINDS.values() if not entry.made_by_controllers]
+    return {place(raw): raw for kind in (*kinds, *AROUND, PARTIAL) for raw in cache.known(kind).values()}
+
+
+def place(obj: KubeObject) -> str:
+    """Where it is kept."""
+    return f"{objects.namespace(obj)}/{obj.get('kind')}/{objects.name(obj)}"
+
+
+def _named(obj: KubeObject) -> dict[str, Any]:
+    metadata = objects.mapping(obj, "metadata")
+    kept = {key: metadata[key] for key in _METADATA if key in metadata}
+    marks = {key: mark for key, mark in objects.annotations(obj).items() if key.startswith(OWN_ANNOTATIONS)}
+    kept |= {"labels": dict(objects.labels(obj)), "annotations": marks}
+    return {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": kept}
+
+
+def summary(workload: Workload) -> dict[str, Any]:
+    """What is kept of a workload."""
+    return {
+        **_named(workload.raw),
+        "podLabels": dict(workload.template_labels),
+        "images": _images(workload.template),
+        "restartedAt": objects.annotations(workload.template).get(RESTARTED_AT),
+        "template": _bare_hash(workload.template),
+        "replicas": workload.replicas,
+        "paused": workload.paused,
+        "settings": _digest(workload.settings()),
+    }
+
+
+def restored(kept: KubeObject, now: KubeObject | None) -> KubeObject:
+    """The object that `kept` was made of, as far as a decision about what became of it, `now`, can tell the difference."""
+    entry = WORKLOAD_KINDS.get(str(kept.get("kind")))
+    workload = None if now is None else Workload.of(now)
+    if entry is None:
+        return kept
+    base: KubeObject = {} if now is None or workload is None else now
+    template = _template(kept, {} if workload is None else workload.template)
+    found = _put(base, entry.template, template)
+    spec = dict(objects.mapping(found, "spec"))
+    if entry.replicas is not None and (workload is None or workload.replicas != kept.get("replicas")):
+        spec["replicas"] = kept.get("replicas")
+    if entry.paused is not None and (workload is None or workload.paused != kept.get("paused")):
+        spec[entry.paused[-1]] = kept.get("paused")
+    if workload is not None and _digest(workload.settings()) != kept.get("settings"):
+        spec[ANOTHER] = kept.get("settings")
+    metadata = {**objects.mapping(base, "metadata"), **objects.mapping(kept, "metadata")}
+    if objects.value(kept, "metadata", "deletionTimestamp") is None:
+        metadata.pop("deletionTimestamp", None)
+    return {**found, "apiVersion": kept.get("apiVersion"), "kind": kept.get("kind"), "metadata": metadata, "spec": spec}
+
+
+def _template(kept: KubeObject, template: KubeObject) -> dict[str, Any]:
+    metadata, spec = dict(objects.mapping(template, "metadata")), dict(objects.mapping(template, "spec"))
+    annotations: dict[str, Any] = dict(objects.annotations(template))
+    if objects.labels(template) != kept.get("podLabels"):
+        metadata["labels"] = kept.get("podLabels")
+    if annotations.get(RESTARTED_AT) != kept.get("restartedAt"):
+        annotations[RESTARTED_AT] = kept.get("restartedAt")
+    if template and _bare_hash(template) != kept.get("template"):
+        annotations[ANOTHER] = kept.get("template")
+    if annotations != objects.annotations(template):
+        metadata["annotations"] = annotations
+    images = objects.mapping(kept, "images")
+    for part in _PARTS:
+        if part in spec:
+            spec[part] = [_with_image(container, part, images) for container in objects.sequence(spec, part)]
+    return {**template, "metadata": metadata, "spec": spec}
+
+
+def _with_image(container: KubeObject, part: str, images: KubeObject) -> KubeObject:
+    image = images.get(f"{part}/{container.get('name')}")
+    return container if image in (None, container.get("image")) else {**container, "image": image}
+
+
+def _put(obj: KubeObject, path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    inner = value if len(path) == 1 else _put(objects.mapping(obj, path[0]), path[1:], value)
+    return {**obj, path[0]: inner}
+
+
+def _images(template: KubeObject) -> dict[str, str]:
+    return {
+        f"{part}/{container.get('name')}": str(container.get("image") or "")
+        for part in _PARTS
+        for container in objects.sequence(template, "spec", part)
+        if isinstance(container, dict)
+    }
+
+
+def _bare_hash(template: KubeObject) -> str:
+    """A digest of the template without its labels and images, which are kept in full."""
+    spec = dict(objects.mapping(template, "spec"))
+    for part in _PARTS:
+        containers = [c for c in objects.sequence(spec, part) if isinstance(c, dict)]
+        spec[part] = [{key: value for key, value in c.items() if key != "image"} for c in containers]
+    metadata = {key: value for key, value in objects.mapping(template, "metadata").items() if key != "labels"}
+    return template_hash({"metadata": metadata, "spec": spec})[:16]
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
+
+
+def encode(snapshot: Snapshot) -> str | None:
+    """`snapshot` as a ConfigMap's binaryData has it; None when it is too large. The same for the same snapshot."""
+    packed = gzip.compress(msgspec.json.encode(snapshot, order="deterministic"), 6, mtime=0)
+    return base64.b64encode(packed).decode() if len(packed) <= MOST_BYTES else None
+
+
+def decode(text: str) -> dict[str, KubeObject]:
+    """What `encode` wrote; empty for what it did not write."""
+    try:
+        unpacking = zlib.decompressobj(wbits=31)
+        unpacked = unpacking.decompress(base64.b64decode(text), 64 * MOST_BYTES)
+        found = msgspec.json.decode(unpacked)
+    except (ValueError, zlib.error, msgspec.DecodeError):
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}

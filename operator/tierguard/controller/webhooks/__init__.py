@@ -1,0 +1,1 @@
+"""The ValidatingWebhookConfiguration, and the admission policies beside it."""

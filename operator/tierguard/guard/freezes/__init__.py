@@ -1,0 +1,1 @@
+"""Freezes and windows: compiled, and whether they hold a change."""

@@ -1,0 +1,176 @@
+"""Is the change held? Freezes and windows at one instant, and the first instant at which nothing holds it any more."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tierguard.api.scope import ChangeKind
+from tierguard.guard.model.change import HARMLESS, Change
+from tierguard.guard.model.decision import Finding
+from tierguard.guard.model.hold import Hold
+from tierguard.guard.tiers.classify import Classified
+from tierguard.schedule import Interval
+
+FREEZE_RULE = "freeze"
+WINDOW_RULE = "window"
+
+_MOST_STEPS = 1000
+"""Bound of the search for the next free instant: 1000 stretches back to back are no calendar that anyone plans with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """The freezes and windows that have a say about one change, and the kinds of change that it is.
+
+    `available_since` tells when the template that a rollback goes to was first seen available; `excepted` until when an
+    approved exception of a freeze (by the freeze's source) covers the change.
+    """
+
+    freezes: tuple[Hold, ...]
+    windows: tuple[Hold, ...]
+    kinds: tuple[ChangeKind, ...]
+    available_since: datetime | None = None
+    excepted: Mapping[str, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        sides: Sequence[Classified],
+        freezes: Iterable[Hold],
+        windows: Iterable[Hold],
+        kinds: tuple[ChangeKind, ...],
+        available_since: datetime | None = None,
+        excepted: Callable[[Hold], datetime | None] = lambda _: None,
+    ) -> "Matching":
+        """Those that select either side of the change: the old object or the new one. Relabelling is no way out."""
+        frozen = tuple(hold for hold in freezes if hold.deploys and _selects(hold, sides))
+        return cls(
+            frozen,
+            tuple(hold for hold in windows if _selects(hold, sides)),
+            kinds,
+            available_since,
+            {hold.source: until for hold in frozen if (until := excepted(hold)) is not None},
+        )
+
+    def frozen_by(self, now: datetime) -> Iterator[tuple[Hold, Interval]]:
+        """The freezes that hold the change at `now`, each with the stretch that does."""
+        for hold in self.freezes:
+            interval = hold.timeline.covering(now)
+            # Nobody could know of a freeze before it was made, wherever its startsAt is: what was rolled out until then was
+            # rolled out in good faith, and is something to go back to.
+            if (
+                interval is not None
+                and not self._excepted(hold, now)
+                and self._refused(hold, max(interval.start, hold.created))
+            ):
+                yield hold, interval
+
+    def freezes_between(self, start: datetime, end: datetime) -> bool:
+        """Whether any of the freezes is active at some instant from `start` to `end`."""
+        return any(hold.timeline.touches(start, end) for hold in self.freezes)
+
+    def _excepted(self, hold: Hold, now: datetime) -> bool:
+        until = self.excepted.get(hold.source)
+        return until is not None and now < until
+
+    def shut_out_by(self, now: datetime) -> tuple[Hold, ...]:
+        """The windows that would have to be open; empty when one is, or when none has a say.
+
+        Who excepts a workload from a freeze that holds now means it to be changed now, whatever the hour.
+        """
+        if any(self._excepted(hold, now) and hold.timeline.covering(now) is not None for hold in self.freezes):
+            return ()
+        for window in self.windows:
+            if window.timeline.covering(now) is not None or not self._refused(window, None):
+                return ()
+        return self.windows
+
+    def possible_from(self, now: datetime) -> datetime | None:
+        """The first instant at or after `now` at which nothing holds the change; None when none is known."""
+        instant = now
+        for _ in range(_MOST_STEPS):
+            ends = [_end(hold, interval) for hold, interval in self.frozen_by(instant)]
+            if ends:
+                if None in ends:
+                    return None
+                instant = max(end for end in ends if end is not None)
+                continue
+            shut = self.shut_out_by(instant)
+            if not shut:
+                return instant
+            openings = [following.start for w in shut if (following := w.timeline.next_after(instant)) is not None]
+            if not openings:
+                return None
+            instant = min(openings)
+        return None
+
+    def _refused(self, hold: Hold, began: datetime | None) -> bool:
+        return any(not self._passes(kind, hold, began) for kind in self.kinds)
+
+    def _passes(self, kind: ChangeKind, hold: Hold, began: datetime | None) -> bool:
+        if kind in HARMLESS:
+            return True
+        if kind is ChangeKind.ROLLBACK and began is not None:
+            # Only what was available before the freeze began is known good; what came later came past the freeze.
+            early = self.available_since is not None and self.available_since < began
+            return early and hold.lets(kind)
+        return hold.lets(kind)
+
+
+def _selects(hold: Hold, sides: Sequence[Classified]) -> bool:
+    return any(side.selected_by(hold) for side in sides)
+
+
+def _end(hold: Hold, interval: Interval) -> datetime | None:
+    return None if hold.broken is not None or interval.end.year >= FOREVER_YEAR else interval.end
+
+
+FOREVER_YEAR = 9999
+
+
+def findings(matching: Matching, now: datetime, change: Change, note: str = "") -> Iterator[Finding]:
+    """One finding a freeze that holds the change, and one for all closed windows together.
+
+    `note` is put behind the kinds of change, where they alone would puzzle people.
+    """
+    frozen, shut = tuple(matching.frozen_by(now)), matching.shut_out_by(now)
+    if not frozen and not shut:
+        return  # nearly always
+    subject = change.subject
+    kinds = " and ".join(kind.value for kind in matching.kinds)
+    what = kinds + (f" ({note})" if note else "")
+    for hold, _ in frozen:
+        if matching.kinds == (ChangeKind.ROLLBACK,) and hold.lets(ChangeKind.ROLLBACK):
+            what = f"{kinds} (to what was not available before the freeze)"
+        ticket = f" ({hold.ticket})" if hold.ticket else ""
+        why = f"stored spec is unreadable, so it holds: {hold.broken}" if hold.broken else hold.reason
+        yield Finding(
+            FREEZE_RULE,
+            hold.source,
+            "UnreadableFreeze" if hold.broken else "ActiveFreeze",
+            f"{what} of {subject} is frozen by {hold.name}{ticket}: {why}",
+            _meanwhile(hold),
+        )
+    if shut:
+        first = min(shut, key=_opening(now))
+        ticket = f" ({first.ticket})" if first.ticket else ""
+        yield Finding(
+            WINDOW_RULE,
+            first.source,
+            "UnreadableWindow" if first.broken else "ClosedWindow",
+            f"{what} of {subject} is outside change window {', '.join(w.name for w in shut)}{ticket}"
+            + (f": {first.broken or first.reason}" if first.broken or first.reason else ""),
+            _meanwhile(first),
+        )
+
+
+def _meanwhile(hold: Hold) -> str:
+    return f"until then only {', '.join(sorted(hold.allow))}" if hold.allow else "until then nothing passes"
+
+
+def _opening(now: datetime) -> Callable[[Hold], tuple[bool, datetime, str]]:
+    def key(window: Hold) -> tuple[bool, datetime, str]:
+        following = window.timeline.next_after(now)
+        return (following is None, following.start if following else now, window.name)
+
+    return key

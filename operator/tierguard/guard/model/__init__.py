@@ -1,0 +1,1 @@
+"""What decisions read and say: objects, workloads, scopes, the state, a change, and the decision."""

@@ -1,0 +1,108 @@
+"""What is around workloads, as far as decisions read it: autoscalers, network policies, nodes, and where pods are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject, Labels
+from tierguard.labels import LabelSelector
+
+AUTOSCALER_KINDS = ("HorizontalPodAutoscaler", "ScaledObject")
+_KEDA_MINIMUM = 0
+"""minReplicaCount of a KEDA ScaledObject, where omitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaler:
+    """Who sets the replicas of a workload: its target's kind and name, and the fewest pods that it may leave."""
+
+    kind: str
+    name: str
+    target: tuple[str, str]
+    minimum: int
+
+    @classmethod
+    def of(cls, raw: KubeObject) -> "Autoscaler":
+        """The autoscaler in a HorizontalPodAutoscaler (autoscaling/v1, v2) or a KEDA ScaledObject."""
+        spec = objects.mapping(raw, "spec")
+        target = objects.mapping(spec, "scaleTargetRef")
+        kind = str(raw.get("kind"))
+        keda = kind == "ScaledObject"
+        written = spec.get("minReplicaCount" if keda else "minReplicas")
+        absent = _KEDA_MINIMUM if keda else 1
+        minimum = written if isinstance(written, int) and not isinstance(written, bool) else absent
+        aim = (str(target.get("kind") or ("Deployment" if keda else "")), str(target.get("name") or ""))
+        return cls(kind, objects.name(raw), aim, minimum)
+
+
+def selected_pods(policy: KubeObject) -> LabelSelector:
+    """The pods that a NetworkPolicy isolates. A selector that cannot be read selects none."""
+    try:
+        return LabelSelector.compile(objects.mapping(policy, "spec", "podSelector"))
+    except ValueError:
+        return LabelSelector(nothing=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A taint of a node."""
+
+    key: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node: its labels, its taints, and whether it takes new pods."""
+
+    name: str
+    labels: Labels
+    taints: tuple[Taint, ...] = ()
+    schedulable: bool = True
+
+    @classmethod
+    def of(cls, raw: KubeObject) -> "Node":
+        """The node in `raw`."""
+        spec = objects.mapping(raw, "spec")
+        taints = tuple(
+            Taint(str(taint.get("key") or ""), str(taint.get("value") or ""), str(taint.get("effect") or ""))
+            for taint in objects.sequence(spec, "taints")
+            if isinstance(taint, Mapping)
+        )
+        return cls(objects.name(raw), dict(objects.labels(raw)), taints, spec.get("unschedulable") is not True)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPod:
+    """A pod that is there: its labels, its node (empty while it waits for one), and whether it is ready."""
+
+    namespace: str
+    name: str
+    labels: Labels = field(hash=False)
+    node: str = ""
+    ready: bool = False
+    owner: str = ""
+    """The uid of what controls it."""
+
+    @classmethod
+    def of(cls, raw: KubeObject) -> "PlacedPod | None":
+        """The pod in `raw`; None when it has ended, or is about to."""
+        if objects.value(raw, "status", "phase") in ("Succeeded", "Failed"):
+            return None
+        if objects.value(raw, "metadata", "deletionTimestamp") is not None:
+            return None
+        ready = any(
+            condition.get("type") == "Ready" and condition.get("status") == "True"
+            for condition in objects.sequence(raw, "status", "conditions")
+            if isinstance(condition, Mapping)
+        )
+        owner = objects.controller_of(raw) or {}
+        return cls(
+            objects.namespace(raw),
+            objects.name(raw),
+            dict(objects.labels(raw)),
+            str(objects.value(raw, "spec", "nodeName") or ""),
+            ready,
+            str(owner.get("uid") or ""),
+        )

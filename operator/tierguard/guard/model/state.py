@@ -1,0 +1,162 @@
+"""What a decision knows of the cluster: plain containers that an adapter keeps, each value replaced as a whole.
+
+The webhook fills one from its watches, the command line from files, a test by hand. Readers run beside the writer: they
+take each container once, and every container here is only ever changed by swapping one value for another.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tierguard.disruption import Budget
+from tierguard.guard.model import objects
+from tierguard.guard.model.facts import Autoscaler, Node, PlacedPod
+from tierguard.guard.model.hold import Hold, Policy
+from tierguard.guard.model.objects import KubeObject, Labels
+from tierguard.guard.model.workload import Workload
+from tierguard.labels import LabelSelector
+
+CONTROLLERS = frozenset(
+    {
+        "system:kube-controller-manager",
+        "system:kube-scheduler",
+        *(
+            f"system:serviceaccount:kube-system:{name}"
+            for name in (
+                "cronjob-controller",
+                "daemon-set-controller",
+                "deployment-controller",
+                "disruption-controller",
+                "generic-garbage-collector",
+                "job-controller",
+                "namespace-controller",
+                "node-controller",
+                "pod-garbage-collector",
+                "replicaset-controller",
+                "replication-controller",
+                "statefulset-controller",
+                "taint-eviction-controller",
+                "ttl-after-finished-controller",
+            )
+        ),
+    }
+)
+"""Who Kubernetes' own controllers are. What they write follows from a change that was already decided."""
+
+AUTOSCALERS = frozenset({"system:serviceaccount:kube-system:horizontal-pod-autoscaler"})
+"""Whose scaling works through every freeze."""
+
+ROTATORS = frozenset(
+    {
+        "system:serviceaccount:kube-system:root-ca-cert-publisher",
+        "system:serviceaccount:cert-manager:cert-manager",
+        "system:serviceaccount:cert-manager:cert-manager-cainjector",
+        "system:serviceaccount:external-secrets:external-secrets",
+    }
+)
+"""Who renews certificates and secrets, under their usual names."""
+
+WorkloadKey = tuple[str, str, str]
+"""Kind, namespace, name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Exact user names that decisions treat in their own way."""
+
+    controllers: frozenset[str] = CONTROLLERS
+    autoscalers: frozenset[str] = AUTOSCALERS
+    gitops: frozenset[str] = frozenset()
+    """Who applies what was reviewed in Git, and so may write other people's names."""
+    rotators: frozenset[str] = ROTATORS
+    """Who renews certificates and secrets: their writes to what workloads read are no changes."""
+
+
+@dataclass(slots=True)
+class State:
+    """The cluster as far as decisions go.
+
+    `namespaces` maps a namespace to its labels; `workloads_in` a namespace to its workloads by (kind, namespace, name);
+    `budgets_in` a namespace to its disruption budgets; `available` a (workload uid, template hash) to the instant at which
+    that template was first seen available: the rollback record.
+    """
+
+    freezes: tuple[Hold, ...] = ()
+    windows: tuple[Hold, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    namespaces: dict[str, Labels] = field(default_factory=dict)
+    workloads_in: dict[str, dict[WorkloadKey, KubeObject]] = field(default_factory=dict)
+    budgets_in: dict[str, tuple[Budget, ...]] = field(default_factory=dict)
+    available: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    identities: Identities = field(default_factory=Identities)
+    announced: set[str] = field(default_factory=set)
+    """Namespaces whose deletion was announced, which covers what is in them."""
+    services_in: dict[str, dict[str, Labels]] = field(default_factory=dict)
+    """By namespace, the pod selectors of its Services, by name; those without a selector are left out."""
+    immutable_tags: tuple[str, ...] = ()
+    """Prefixes of images whose tags the registry never moves."""
+
+    autoscalers_in: dict[str, dict[str, Autoscaler]] = field(default_factory=dict)
+    """By namespace and `Kind/name`."""
+    network_policies_in: dict[str, dict[str, LabelSelector]] = field(default_factory=dict)
+    """By namespace and name, the pods that each NetworkPolicy selects."""
+    nodes: dict[str, Node] = field(default_factory=dict)
+    """Empty where nobody watches nodes: the webhook and the command line judge no placement."""
+    pods_in: dict[str, dict[str, PlacedPod]] = field(default_factory=dict)
+    """By namespace and name; empty where nobody watches pods."""
+
+    def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
+        """The workload of that name, if it is known."""
+        raw = self.workloads_in.get(namespace, {}).get((kind, namespace, name))
+        return None if raw is None else Workload.of(raw)
+
+    def owner_of(self, obj: KubeObject, namespace: str) -> Workload | None:
+        """The workload that owns `obj`, if it is known and is indeed the one meant (its uid fits).
+
+        Not only the controlling one: `kubectl create job --from` makes a CronJob a mere owner of the Job.
+        """
+        for reference in objects.sequence(obj, "metadata", "ownerReferences"):
+            kind, name = str(objects.value(reference, "kind")), str(objects.value(reference, "name"))
+            owner = self.workload(kind, namespace, name)
+            if owner is not None and objects.uid(owner.raw) == objects.value(reference, "uid"):
+                return owner
+        return None
+
+    def in_namespace(self, namespace: str) -> Iterator[Workload]:
+        """The workloads of `namespace`, without what a workload's controller made (a Deployment's ReplicaSets).
+
+        A Deployment or StatefulSet that some operator's own resource controls is a workload like any other.
+        """
+        for raw in tuple(self.workloads_in.get(namespace, {}).values()):
+            found = Workload.of(raw)
+            if found is not None and not (found.entry.made_by_controllers and objects.controller_of(raw) is not None):
+                yield found
+
+    def everything(self) -> Iterator[Workload]:
+        """The same of all namespaces."""
+        for namespace in tuple(self.workloads_in):
+            yield from self.in_namespace(namespace)
+
+    def autoscaler_of(self, workload: Workload) -> Autoscaler | None:
+        """What scales `workload`; of several the one that leaves the fewest pods."""
+        there = self.autoscalers_in.get(workload.namespace)
+        if not there:
+            return None
+        found = [
+            autoscaler for autoscaler in tuple(there.values()) if autoscaler.target == (workload.kind, workload.name)
+        ]
+        return min(found, key=lambda autoscaler: (autoscaler.minimum, autoscaler.name), default=None)
+
+    def least_replicas(self, workload: Workload) -> int | None:
+        """The fewest pods that `workload` may come to: its autoscaler's minimum, else its replicas (absent: one).
+
+        None for kinds that are not counted.
+        """
+        if workload.replicas is None:
+            return None
+        autoscaler = self.autoscaler_of(workload)
+        return workload.replicas if autoscaler is None else autoscaler.minimum
+
+    def budgets(self, namespace: str) -> Iterable[Budget]:
+        """The disruption budgets of `namespace`."""
+        return self.budgets_in.get(namespace, ())

@@ -1,0 +1,46 @@
+"""tierguard's own CustomResourceDefinitions: deleting one deletes every freeze, without admission of each."""
+
+from datetime import datetime
+
+from tierguard.api.kinds import KINDS
+from tierguard.api.model import GROUP, VERSION
+from tierguard.api.scope import ChangeKind
+from tierguard.guard.message import ALLOWED_AS_IS, compose
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Change, being_deleted, gains_owner
+from tierguard.guard.model.decision import Decision, Effect, Finding
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
+from tierguard.guard.tiers.deletion import announced, announces, not_announced
+
+DEFINITIONS = frozenset(f"{kind.plural}.{GROUP}" for kind in KINDS)
+
+
+def evaluate_definition(change: Change, state: State, now: datetime) -> Decision:
+    """Refuse what would take the three kinds away: not announced, while any freeze is active, or by no longer serving."""
+    old, new = change.old, change.new
+    if change.name not in DEFINITIONS or old is None or being_deleted(old):
+        return ALLOWED_AS_IS
+    source = f"CustomResourceDefinition/{change.name}"
+    if new is not None and not _serves(new):
+        problem = f"{change.name} would no longer serve and store {VERSION}, and every freeze would be out of reach"
+        found = [Finding("deletion", source, "NotServed", problem, f"keep {VERSION} served and stored")]
+        return compose(change, (ChangeKind.DELETE,), None, found)
+    announcing = new is not None and announces(old, new)
+    if new is not None and not announcing and not gains_owner(old, new):
+        return ALLOWED_AS_IS
+    found = []
+    active = [freeze for freeze in state.freezes if freeze.timeline.covering(now) is not None]
+    if active:
+        problem = f"it would delete every resource of its kind, and {active[0].name} holds"
+        found.append(Finding("deletion", source, "ActiveFreeze", problem, f"wait for the end of {active[0].name}"))
+    elif not announcing and not announced(old):
+        found.append(not_announced("crd", "", change.name, Effect.DENY, "Tier/0"))
+    return compose(change, (ChangeKind.DELETE,), None, found)
+
+
+def _serves(definition: KubeObject) -> bool:
+    return any(
+        objects.value(version, "name") == VERSION and version.get("served") is True and version.get("storage") is True
+        for version in objects.sequence(definition, "spec", "versions")
+    )

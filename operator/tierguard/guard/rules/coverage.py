@@ -1,0 +1,78 @@
+"""Which disruption budgets cover which workloads, and how many pods each of these brings."""
+
+from tierguard.disruption import Budget, Controller
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import Labels
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload
+
+SCALED_KINDS = frozenset({"Deployment", "StatefulSet"})
+"""Kinds that are to have a budget: a drain passes over the pods of DaemonSets."""
+
+JOB_NAME = "batch.kubernetes.io/job-name"
+"""A label that the Job controller gives to its pods, and that no other pods have."""
+FEWEST = 2
+"""Replicas below which no budget can do anything."""
+_MOST = 2**31 - 1
+"""Replicas that fit the API's field; a file on the command line may say more."""
+
+
+def covering(workload: Workload, state: State) -> tuple[Budget, ...]:
+    """The budgets that cover the pods of `workload`, by name, where a budget that the operator made yields to any other."""
+    found = sorted(
+        (budget for budget in state.budgets(workload.namespace) if budget.selects(pod_labels(workload))),
+        key=lambda budget: budget.name,
+    )
+    return tuple(budget for budget in found if not budget.by_operator) or tuple(found)
+
+
+def wants_budget(workload: Workload, state: State) -> bool:
+    """Whether a budget makes sense: of one pod it would either block every drain or let it go."""
+    return least_pods(workload, state) >= FEWEST
+
+
+def least_pods(workload: Workload, state: State) -> int:
+    """The fewest pods that a workload with replicas may come to; never what no API server would take."""
+    return min(max(0, state.least_replicas(workload) or 0), _MOST)
+
+
+def pod_labels(workload: Workload) -> Labels:
+    """The labels of its pods: its template's, and the one by which the pods of a Job can be told from all others."""
+    if workload.kind in ("Job", "CronJob"):
+        return {**workload.template_labels, JOB_NAME: workload.name}
+    return workload.template_labels
+
+
+def controllers_of(
+    budget: Budget, state: State, instead: Workload | None = None, replicas: int | None = None
+) -> list[Controller]:
+    """The controllers whose pods `budget` covers, each at its least replicas.
+
+    `instead` is put in place of the stored workload of the same name, with `replicas` where they are given. Pods that
+    nothing controls are left out: they add nothing to what is expected, and nobody replaces them.
+    """
+    place = None if instead is None else (instead.kind, instead.name)
+    found = {(w.kind, w.name): w for w in state.in_namespace(budget.namespace) if _covered(w, budget)}
+    if instead is not None and place is not None:
+        found.pop(place, None)
+        if _covered(instead, budget):
+            found[place] = instead
+    return [
+        Controller(w.kind, replicas if w is instead and replicas is not None else _pods(w, state), _has_scale(w))
+        for _, w in sorted(found.items(), key=lambda item: item[0])
+    ]
+
+
+def _covered(workload: Workload, budget: Budget) -> bool:
+    return workload.kind != "Pod" and bool(workload.template_labels) and budget.selects(pod_labels(workload))
+
+
+def _pods(workload: Workload, state: State) -> int:
+    if workload.kind == "DaemonSet":
+        wanted = objects.value(workload.raw, "status", "desiredNumberScheduled")
+        return min(max(0, wanted), _MOST) if isinstance(wanted, int) else 0
+    return least_pods(workload, state)
+
+
+def _has_scale(workload: Workload) -> bool:
+    return workload.entry.replicas is not None

@@ -1,0 +1,83 @@
+"""Is the result sound? The tier rules of every policy that selects a workload, judged on what the change leaves behind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from tierguard.api.rules import Enforcement, RuleBlock
+from tierguard.api.scope import ChangeKind
+from tierguard.guard.model.decision import Effect, Finding
+from tierguard.guard.model.hold import Policy
+from tierguard.guard.model.state import State
+from tierguard.guard.rules import RULES, Rule, Violation
+from tierguard.guard.rules.rule import Situation
+from tierguard.guard.tiers.classify import Classified
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the rules found; `rests_on_absence` when a refusal would vanish if something not yet seen existed."""
+
+    findings: tuple[Finding, ...] = ()
+    rests_on_absence: bool = False
+
+
+def judge(
+    after: Classified,
+    before: Classified | None,
+    state: State,
+    now: datetime,
+    limit: Effect = Effect.DENY,
+    kinds: tuple[ChangeKind, ...] = (),
+    earlier_state: State | None = None,
+) -> Judgement:
+    """Judge `after` by all policies that select it; no finding does more than `limit`.
+
+    What `before` already broke in the same way is not the doing of this change, and only warns, and so does what comes
+    nearer to the rule: people must be able to mend an imperfect workload one step at a time. Where several policies find
+    the same, the strictest of them speaks. `earlier_state` is what was around `before`, where that is what changes.
+    """
+    if not after.policies:
+        return Judgement()
+    found = tuple(_violations(Situation(after, state, now, before, kinds)))
+    earlier = tuple(_violations(Situation(before, earlier_state or state, now))) if found and before is not None else ()
+    said = {(rule.id, v.reason, v.detail) for _, rule, v, _ in earlier}
+    gaps = {(policy.name, rule.id, v.reason, v.about): v.gap for policy, rule, v, _ in earlier if v.gap > 0}
+    strictest: dict[tuple[str, str, str], tuple[Effect, float, Finding]] = {}
+    absent = False
+    for policy, rule, violation, enforcement in found:
+        effect = min(policy.effect(enforcement, now), violation.effect, limit)
+        no_worse = violation.gap <= gaps.get((policy.name, rule.id, violation.reason, violation.about), -1.0)
+        if violation.inherited and (no_worse or (rule.id, violation.reason, violation.detail) in said):
+            effect = min(effect, Effect.WARN)
+        exempt = policy.exempts(after.workload, rule.id, now)
+        if exempt is not None:
+            effect = Effect.AUDIT
+        finding = Finding(
+            rule.id.value, policy.source, violation.reason, violation.detail, violation.remedy, effect, exempt
+        )
+        key = (rule.id.value, violation.reason, violation.about or violation.detail)
+        known = strictest.get(key)
+        if known is None or (effect, violation.gap, known[2].source) > (*known[:2], finding.source):
+            strictest[key] = (effect, violation.gap, finding)
+        absent = absent or (effect is Effect.DENY and violation.rests_on_absence)
+    return Judgement(tuple(finding for _, _, finding in strictest.values()), absent)
+
+
+@lru_cache(maxsize=256)  # by identity: a changed policy is another one
+def _asked(policy: Policy) -> tuple[tuple[Rule, RuleBlock], ...]:
+    """The rules that `policy` asks for, with their settings."""
+    if policy.spec is None:
+        return ()
+    blocks = ((rule, getattr(policy.spec.rules, rule.block)) for rule in RULES)
+    return tuple((rule, settings) for rule, settings in blocks if settings is not None)
+
+
+def _violations(situation: Situation) -> Iterator[tuple[Policy, Rule, Violation, Enforcement | None]]:
+    for policy in situation.subject.policies:
+        for rule, settings in _asked(policy):
+            if situation.subject.workload.kind not in rule.kinds:
+                continue
+            for violation in rule.check(situation, settings):
+                yield policy, rule, violation, settings.enforcement

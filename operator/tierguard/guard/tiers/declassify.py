@@ -1,0 +1,29 @@
+"""Does a change take a workload out of what guards it? Relabelling must be no way around a freeze."""
+
+from tierguard.guard.model.objects import Labels
+from tierguard.guard.model.scope import GUARDED_TIERS, tier_of_label
+from tierguard.guard.model.state import State
+from tierguard.guard.tiers.classify import Classified
+
+
+def leaves(before: Classified, after: Classified, state: State) -> bool:
+    """Whether the change takes a workload out of its tier, or out of what a freeze, a window or a policy selects."""
+    if before.candidates == after.candidates and before.namespace_labels == after.namespace_labels:
+        return False  # nothing that selects has changed: nearly every request
+    if any(map(_raised, _label_maps(before), _label_maps(after))):
+        return True  # even where the pods' label still says the old tier: the next change would take that one
+    if before.guarded and (after.tier is None or before.tier is None or after.tier > before.tier):
+        return True
+    if set(before.policies) - set(after.policies):
+        return True
+    return any(before.selected_by(hold) and not after.selected_by(hold) for hold in (*state.freezes, *state.windows))
+
+
+def _label_maps(classified: Classified) -> tuple[Labels, Labels]:
+    return classified.workload.labels, classified.workload.template_labels
+
+
+def _raised(old: Labels, new: Labels) -> bool:
+    """Whether a label that named a guarded tier is gone, or names a less important one."""
+    before, after = tier_of_label(old), tier_of_label(new)
+    return before is not None and before in GUARDED_TIERS and (after is None or after > before)
