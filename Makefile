@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 CHART := charts/tierguard
-GENERATED := crds $(CHART)/files/crds docs/rules.md
+GENERATED := crds $(CHART)/files docs/rules.md
 
 .PHONY: help demo test test-kind unit lint format generate changes verify up down status chaos audit bench image lock clean
 
@@ -50,9 +50,10 @@ format: $(READY) ## let ruff format and mend what it can
 	@"$(BIN)/ruff" check --fix .
 	@"$(BIN)/ruff" format .
 
-generate: $(READY) ## crds/ from the models, the chart's copies, and docs/rules.md
+generate: $(READY) ## crds/ from the models, the chart's files, and docs/rules.md
 	@"$(BIN)/python" -m tierguard.api.crd crds
 	@mkdir -p $(CHART)/files/crds && cp crds/*.yaml $(CHART)/files/crds/
+	@"$(BIN)/python" -m tierguard.controller.webhooks.clock_rules $(CHART)/files/clock.yaml
 	@"$(BIN)/python" -m tests.cases.document docs/rules.md
 
 changes: $(READY) ## docs/changes.md, from a run on the control plane

@@ -14,13 +14,13 @@ from tests.e2e.world import DANA, EmbeddedWorld
 from tierguard.cli.picture import picture
 from tierguard.controller.options import Endpoint
 from tierguard.controller.webhooks.configuration import ACTIVE_FREEZE, compiled, configuration
-from tierguard.controller.webhooks.stretches import MOST_ENTRIES, MOST_INTERVALS, Closed
+from tierguard.controller.webhooks.stretches import MOST_ENTRIES, MOST_INTERVALS, Stretches
 from tierguard.guard.decide import evaluate
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Outcome
 from tierguard.guard.model.state import State
-from tierguard.guard.survey import surroundings, survey
+from tierguard.guard.survey import survey
 
 pytestmark = pytest.mark.embedded
 
@@ -93,9 +93,9 @@ def asks_nobody(world: EmbeddedWorld, path: str, new: Document, manager: str) ->
     return True
 
 
-def put(world: EmbeddedWorld, namespace: str, name: str, state: State, now: datetime, number: int) -> Closed:
+def put(world: EmbeddedWorld, namespace: str, name: str, state: State, now: datetime, number: int) -> Stretches:
     """Have the API server go by what `state` compiles to, in `namespace`, with nobody there to be asked."""
-    asked = compiled(state, surroundings(survey(state, now), state), now)
+    asked = compiled(state, survey(state, now), now)
     nobody = Endpoint("none", "none", 443, f"https://127.0.0.1:{free_port()}")
     made: Document = copy.deepcopy(dict(configuration(name, nobody, b"", asked, None)))
     only = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}

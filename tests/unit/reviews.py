@@ -4,7 +4,7 @@ import copy
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -15,12 +15,12 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from tests.e2e import manifests
-from tierguard.api.kinds import KINDS
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import Identities
 from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.resources.registry import REGISTRY
 from tierguard.webhook.app import Webhook
 from tierguard.webhook.journalist import Journalist
 
@@ -36,18 +36,7 @@ MARKER = "hunter2-4111111111111111"
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
 _POLICIES = Path(__file__).parents[2] / "policies"
-_SERVED = {
-    **{kind: (entry.group, entry.resource) for kind, entry in WORKLOAD_KINDS.items()},
-    **{kind.kind: ("tierguard.io", kind.plural) for kind in KINDS},
-    "PodDisruptionBudget": ("policy", "poddisruptionbudgets"),
-    "HorizontalPodAutoscaler": ("autoscaling", "horizontalpodautoscalers"),
-    "NetworkPolicy": ("networking.k8s.io", "networkpolicies"),
-    "Namespace": ("", "namespaces"),
-    "ConfigMap": ("", "configmaps"),
-    "Secret": ("", "secrets"),
-    "PersistentVolumeClaim": ("", "persistentvolumeclaims"),
-    "CustomResourceDefinition": ("apiextensions.k8s.io", "customresourcedefinitions"),
-}
+_SERVED = {kind: (resource.group, resource.resource) for kind, resource in REGISTRY.items()}
 
 
 class SilentApi(Api):
@@ -216,7 +205,22 @@ def sound(kind: str) -> Document:
             "apps/v1",
             {"metadata": owned, "spec": {"replicas": 3, "selector": selector, "template": template}},
         ),
+        "ReplicationController": (
+            "v1",
+            {
+                "metadata": alone,
+                "spec": {"replicas": 3, "selector": {"app": kind.lower()}, "template": template_alone},
+            },
+        ),
         "Pod": ("v1", {"metadata": labelled, "spec": template["spec"]}),
+        "Service": ("v1", {"metadata": metadata, "spec": {"selector": {"app": "payment-core"}}}),
+        "ServiceAccount": ("v1", {"metadata": {**metadata, "name": "default"}, "imagePullSecrets": []}),
+        "Ingress": (
+            "networking.k8s.io/v1",
+            {"metadata": metadata, "spec": {"defaultBackend": {"service": {"name": "payment-core"}}}},
+        ),
+        "ResourceQuota": ("v1", {"metadata": metadata, "spec": {"hard": {"pods": "100"}}}),
+        "LimitRange": ("v1", {"metadata": metadata, "spec": {"limits": [{"type": "Pod"}]}}),
         "Job": ("batch/v1", {"metadata": alone, "spec": {"suspend": False, "template": template_alone}}),
         "CronJob": (
             "batch/v1",
@@ -276,27 +280,32 @@ def sound(kind: str) -> Document:
     return copy.deepcopy({**body, "apiVersion": api_version, "kind": kind})
 
 
+_CHANGES: dict[str, Callable[[Document], Any]] = {
+    "Secret": lambda new: new.update(data={"token": f"{MARKER}-2"}),
+    "ConfigMap": lambda new: new.update(data={"token": f"{MARKER}-2"}),
+    "ServiceAccount": lambda new: new.update(imagePullSecrets=[{"name": "other"}]),
+    "Namespace": lambda new: new["metadata"].update(labels={}),
+    "PersistentVolumeClaim": lambda new: new["metadata"].update(labels={"tierguard.io/tier": "4"}),
+    "PodDisruptionBudget": lambda new: new["spec"].update(maxUnavailable="100%"),
+    "HorizontalPodAutoscaler": lambda new: new["spec"].update(minReplicas=1),
+    "NetworkPolicy": lambda new: new["spec"].update(
+        podSelector={"matchExpressions": [{"key": "app", "operator": "In", "values": ["other"]}]}
+    ),
+    "CustomResourceDefinition": lambda new: new["spec"]["versions"][0].update(served=False),
+}
+
+
 def _changed(obj: Document) -> Document:
     """`obj` with something in it that decisions look at changed."""
     new = copy.deepcopy(obj)
     kind = obj["kind"]
-    if kind in ("Secret", "ConfigMap"):
-        new["data"] = {"token": f"{MARKER}-2"}
+    if kind in _CHANGES:
+        _CHANGES[kind](new)
     elif kind in WORKLOAD_KINDS:
         node = new["spec"]
         for key in ("jobTemplate", "spec", "template", "spec"):
             node = node.get(key, node)
         node["containers"][0]["image"] = f"{manifests.IMAGE}:2"
-    elif kind == "Namespace":
-        new["metadata"]["labels"] = {}
-    elif kind == "PodDisruptionBudget":
-        new["spec"]["maxUnavailable"] = "100%"
-    elif kind == "HorizontalPodAutoscaler":
-        new["spec"]["minReplicas"] = 1
-    elif kind == "NetworkPolicy":
-        new["spec"]["podSelector"] = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["other"]}]}
-    elif kind == "CustomResourceDefinition":
-        new["spec"]["versions"][0]["served"] = False
     elif kind in _OURS:
         new["spec"]["reason"] = "another"
     else:
@@ -314,6 +323,10 @@ def every_review() -> Iterator[tuple[str, Document]]:
         yield f"{kind}-announcement", review(_owned(old), _announced(_owned(old)))
     yield "OperationalFreeze-signatures", review(sound("OperationalFreeze"), _signed(sound("OperationalFreeze")))
     yield "PaymentTierPolicy-exemption", review(sound("PaymentTierPolicy"), _exempting(sound("PaymentTierPolicy")))
+    for kind, resource in REGISTRY.items():
+        for subresource in resource.subresources:
+            old = sound(kind)
+            yield f"{kind}-{subresource}", review(old, _owned(old), subResource=subresource)
     for kind in ("Deployment", "StatefulSet", "ReplicaSet"):
         yield f"{kind}-scale", scale(kind, sound(kind)["metadata"]["name"], 3, 0)
 

@@ -12,7 +12,7 @@ from tierguard.cluster.client import ApiError
 from tierguard.controller.options import Endpoint, Options
 from tierguard.controller.status.holds import Seen, freeze_status
 from tierguard.controller.webhooks.clock_probe import HONEST, REMEMBERED, ClockKeeper, Reading, read, together
-from tierguard.controller.webhooks.stretches import Closed
+from tierguard.controller.webhooks.stretches import Group, Stretches
 from tierguard.guard.freezes.compiled import compile_freeze
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
@@ -187,7 +187,7 @@ def test_a_new_leader_begins_with_what_it_sees_itself(kept: Kept) -> None:
     assert kept.armed
 
 
-def compiled(clock: Reading, stretches: Closed | None) -> dict[str, Any]:
+def compiled(clock: Reading, stretches: Stretches | None) -> dict[str, Any]:
     conditions = freeze_status(FREEZE, compile_freeze(FREEZE), Seen(stretches=stretches, clock=clock), NOW)[
         "conditions"
     ]
@@ -197,7 +197,7 @@ def compiled(clock: Reading, stretches: Closed | None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("clock", [Reading.STALE, Reading.BLIND])
 def test_a_freeze_says_when_planted_times_cannot_be_told_and_holds_all_the_same(clock: Reading) -> None:
-    stretches = Closed("true", 1, coarsened=False, until=NOW, freezes=frozenset({("coming", 1)}))
+    stretches = Stretches((Group(None, ((0, 1),)),), coarsened=False, until=NOW, freezes=frozenset({("coming", 1)}))
     well, ill = compiled(Reading.WORKING, stretches), compiled(clock, stretches)
     assert "planted times" in ill["message"]
     assert ill["message"].startswith(well["message"])

@@ -1,19 +1,22 @@
 """The coming stretches as they are compiled: bounded, pruned, and never more lenient than the freezes."""
 
 import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.e2e import manifests
-from tierguard.controller.webhooks.stretches import HORIZON, MOST_GROUPS, MOST_INTERVALS, Closed, closed
+from tierguard.controller.webhooks import stretches as laid_out
 from tierguard.guard.freezes.compiled import compile_freeze
 from tierguard.guard.freezes.object_clock import BELIEVED, carried
 from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.hold import Hold
 
+HORIZON, MOST_GROUPS, MOST_INTERVALS = laid_out.HORIZON, laid_out.MOST_GROUPS, laid_out.MOST_INTERVALS
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
@@ -30,6 +33,20 @@ def recurring(**period: object) -> Hold:
     made = manifests.freeze("f", schedule={"timeZone": "Asia/Bangkok", "periods": [period]})
     del made["spec"]["expiresAt"]
     return compile_freeze(made)
+
+
+class Closed(NamedTuple):
+    """What freezes compile to."""
+
+    expression: str
+    intervals: int
+    coarsened: bool
+
+
+def closed(freezes: Iterable[Hold], meant: Callable[[Hold], str], now: datetime) -> Closed:
+    made = laid_out.stretches(freezes, now)
+    expression = laid_out.inside(made, lambda group: "true" if group.like is None else meant(group.like))
+    return Closed(expression, made.intervals, made.coarsened)
 
 
 def spans(compiled: Closed) -> list[tuple[int, int]]:
@@ -109,7 +126,15 @@ def test_one_that_is_on_and_off_all_the_time_counts_as_on() -> None:
 
 
 def test_too_many_scopes_count_as_one() -> None:
-    freezes = [between(NOW, NOW + DAY, f"f{n}") for n in range(MOST_GROUPS + 1)]
+    freezes = [
+        freeze(
+            f"f{n}",
+            startsAt=NOW.isoformat(),
+            expiresAt=(NOW + DAY).isoformat(),
+            scope={"workloadSelector": {"matchLabels": {"app": f"f{n}"}}},
+        )
+        for n in range(MOST_GROUPS + 1)
+    ]
     compiled = closed(freezes, lambda hold: f"'{hold.name}' in l", NOW)
     assert compiled.coarsened
     assert compiled.intervals == 1
@@ -144,3 +169,12 @@ def test_the_clock_of_a_creation_is_its_timestamp() -> None:
     made = {"metadata": {"creationTimestamp": (NOW - BELIEVED).isoformat()}}
     assert carried(Change(Operation.CREATE, "Deployment", "payments", "core", None, made), NOW) == NOW - BELIEVED
     assert carried(Change(Operation.DELETE, "Deployment", "payments", "core", made, None), NOW) is None
+
+
+def test_what_carries_no_clock_goes_by_the_last_edge_that_the_operator_saw() -> None:
+    on, coming = between(NOW - DAY, NOW + DAY), between(NOW + 3 * DAY, NOW + 4 * DAY, "g")
+    made = laid_out.stretches([on, coming], NOW)
+    assert made.epoch == int((NOW - DAY).timestamp())
+    # An hour later nothing began or ended: the configuration stays as it is.
+    assert laid_out.stretches([on, coming], NOW + DAY / 24).epoch == made.epoch
+    assert laid_out.stretches([on, coming], NOW + 2 * DAY).epoch == 0

@@ -243,7 +243,9 @@ def windows(draw: st.DrawFn, anchor: date, name: str) -> Blocking:
     return Blocking(manifests.window(name, **spec), covered, allow, selects)
 
 
-kinds_of_change = st.lists(st.sampled_from(ChangeKind), min_size=1, max_size=3, unique=True).map(tuple)
+# What leaves a freeze is held from a day before it begins, too: that has tests of its own.
+_AT_ITS_TIME = [kind for kind in ChangeKind if kind is not ChangeKind.DECLASSIFY]
+kinds_of_change = st.lists(st.sampled_from(_AT_ITS_TIME), min_size=1, max_size=3, unique=True).map(tuple)
 
 
 class Case(NamedTuple):

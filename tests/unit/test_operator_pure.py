@@ -14,11 +14,11 @@ from tierguard.controller.status.holds import Seen, freeze_status
 from tierguard.controller.status.transitions import transition
 from tierguard.controller.webhooks.configuration import compiled, configuration
 from tierguard.disruption import Budget
-from tierguard.guard.freezes.compiled import compile_freeze, compile_policy
+from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, compile_window
 from tierguard.guard.freezes.rollback_record import complete, history, wanted_entries
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload, template_hash
-from tierguard.guard.survey import Surroundings, survey
+from tierguard.guard.survey import survey
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
 PLACE = "payments"
@@ -166,16 +166,24 @@ def test_a_leaf_is_for_its_names_and_signed_by_its_authority() -> None:
 
 
 def expressions(known: State) -> dict[str, str]:
-    asked = compiled(known, Surroundings(namespaces=frozenset([PLACE])), NOW)
+    asked = compiled(known, survey(known, NOW), NOW)
     made = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", asked, None)
     return {webhook["name"]: str(webhook.get("matchConditions")) for webhook in made["webhooks"]}
 
 
-def test_the_configuration_follows_the_tiers_that_somebody_cares_about() -> None:
+def test_the_conditions_encode_no_tier_outside_of_a_stretch() -> None:
+    """What is declared while no operator is alive is asked about all the same."""
     known = state()
-    assert '["2", "3", "4"]' in expressions(known)["policy.tierguard.io"]
-    known.freezes = (compile_freeze(manifests.freeze("f", scope={"tiers": [3]})),)
-    assert '["2", "4"]' in expressions(known)["policy.tierguard.io"]
+    before = expressions(known)
+    known.windows = (compile_window(manifests.window("w", {"weekdays": ["Monday"]})),)
+    over = manifests.freeze("over", startsAt="2020-01-01T00:00:00Z", expiresAt="2020-01-02T00:00:00Z")
+    over["spec"]["scope"] = {"tiers": [3]}
+    known.freezes = (compile_freeze(over),)
+    assert expressions(known) == before
+    assert (
+        '"tierguard.io/tier\\" in l' in before["policy.tierguard.io"]
+        or "tierguard.io/tier" in before["policy.tierguard.io"]
+    )
 
 
 def test_a_label_value_cannot_break_out_of_its_expression() -> None:
@@ -204,13 +212,17 @@ def test_no_condition_outgrows_what_the_api_server_takes(namespaces: int, polici
         freeze = manifests.freeze(f"freeze-{number}", schedule=schedule, scope={**scope, "tiers": [number % 5]})
         del freeze["spec"]["expiresAt"]
         known.freezes = (*known.freezes, compile_freeze(freeze))
-    read = frozenset(("ConfigMap", name, f"settings-{n}") for n in range(3) for name in known.namespaces)
-    around = Surroundings(frozenset(known.namespaces), frozenset(known.namespaces), read)
+    for name in known.namespaces:
+        workload = manifests.stateful_set(name)
+        sources = [{"configMapRef": {"name": f"settings-{n}"}} for n in range(3)]
+        workload["spec"]["template"]["spec"]["containers"][0]["envFrom"] = sources
+        known.workloads_in[name] = {("StatefulSet", name, "ledger-db"): workload}
+        known.services_in[name] = {"ledger": {"app": "ledger-db"}}
 
-    asked = compiled(known, around, NOW)
+    asked = compiled(known, survey(known, NOW), NOW)
     written = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", asked, None)
 
     conditions = [c["expression"] for webhook in written["webhooks"] for c in webhook.get("matchConditions", ())]
     assert max(map(len, conditions)) < 100_000
-    assert len(conditions) == 13
+    assert len(conditions) == 2 * 15
     assert asked.stretches.coarsened == (namespaces >= 1000)

@@ -107,6 +107,7 @@ class ChangeKind(StrEnum):
     RESUME = "Resume"
     DECLASSIFY = "Declassify"
     CONFIGURATION = "Configuration"
+    TRAFFIC = "Traffic"
 
 
 class AllowedKind(StrEnum):
@@ -121,6 +122,7 @@ class AllowedKind(StrEnum):
     SCALE_TO_ZERO = "ScaleToZero"
     SETTINGS = "Settings"
     CONFIGURATION = "Configuration"
+    TRAFFIC = "Traffic"
 
 
 DEFAULT_ALLOWED = [AllowedKind.ROLLBACK, AllowedKind.SCALE_UP, AllowedKind.RESTART]

@@ -23,14 +23,9 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change
 from tierguard.guard.model.decision import Decision, Effect, Finding
 from tierguard.guard.model.state import State
+from tierguard.guard.resources.registry import REGISTRY
 
-_ALSO_CHANGED = {
-    ("policy", "PodDisruptionBudget"),
-    ("autoscaling", "HorizontalPodAutoscaler"),
-    ("networking.k8s.io", "NetworkPolicy"),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"),
-    *(("", kind) for kind in ("Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim")),
-}
+_ALSO_CHANGED = {(resource.group, resource.kind) for resource in REGISTRY.values()}
 """What is decided about where it changed, beside workloads and our own kinds."""
 
 _Key = tuple[str, str, str, str]

@@ -32,6 +32,7 @@ def picture(everything: Iterable[KubeObject], identities: Identities | None = No
         windows=tuple(compile_window(raw) for raw in known if raw["kind"] == WINDOW.kind),
         policies=tuple(compile_policy(raw) for raw in known if raw["kind"] == POLICY.kind),
         identities=identities or Identities(),
+        revisions={},  # it is made once, and changed by nobody
     )
     for raw in known:
         _add(state, raw)
@@ -58,6 +59,9 @@ def _add(state: State, raw: KubeObject) -> None:  # noqa: C901 - one branch a ki
     elif kind == "Service":
         if selector := objects.mapping(raw, "spec", "selector"):
             state.services_in.setdefault(namespace, {})[name] = selector
+    elif kind == "ServiceAccount":
+        found = (objects.value(each, "name") for each in objects.sequence(raw, "imagePullSecrets"))
+        state.pull_secrets_in.setdefault(namespace, {})[name] = frozenset(str(each) for each in found if each)
     elif kind in WORKLOAD_KINDS:
         state.workloads_in.setdefault(namespace, {})[(kind, namespace, name)] = raw
         if kind == "Pod" and (pod := PlacedPod.of(raw)) is not None and pod.node:

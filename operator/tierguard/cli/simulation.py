@@ -103,7 +103,7 @@ class Placement:
             for workload, pods in _groups(namespace, self.state):
                 if any(pod.node in nodes for pod in pods):
                     subject = classify(workload, namespace, labels, self.state)
-                    if subject.guarded or (all_tiers and subject.tier is not None):
+                    if subject.critical or (all_tiers and subject.tier is not None):
                         yield subject, pods
 
     def _standings(self, namespace: str, pods: Iterable[PlacedPod]) -> tuple[Standing, ...]:

@@ -36,6 +36,8 @@ def around(state: State, *, placement: bool) -> list[Source]:
             keeper.network_policy_gone,
         ),
     ]
+    accounts = Collection("/api/v1/serviceaccounts", "v1", "ServiceAccount")
+    sources.append(Source(accounts, keeper.account, keeper.account_gone))
     if placement:
         sources += [
             Source(Collection("/api/v1/nodes", "v1", "Node"), keeper.node, keeper.node_gone),
@@ -55,10 +57,23 @@ class _Keeper:
         if not selector:
             self.service_gone(obj)
             return
-        _put(self._state.services_in, obj, objects.name(obj), selector)
+        if self._state.services_in.get(objects.namespace(obj), {}).get(objects.name(obj)) != selector:
+            _put(self._state.services_in, obj, objects.name(obj), selector)
 
     def service_gone(self, obj: KubeObject) -> None:
         _drop(self._state.services_in, obj, objects.name(obj))
+
+    def account(self, obj: KubeObject) -> None:
+        found = (objects.value(each, "name") for each in objects.sequence(obj, "imagePullSecrets"))
+        names = frozenset(str(name) for name in found if name)
+        known = self._state.pull_secrets_in.get(objects.namespace(obj), {})
+        if names and known.get(objects.name(obj)) != names:
+            _put(self._state.pull_secrets_in, obj, objects.name(obj), names)
+        elif not names and objects.name(obj) in known:
+            self.account_gone(obj)
+
+    def account_gone(self, obj: KubeObject) -> None:
+        _drop(self._state.pull_secrets_in, obj, objects.name(obj))
 
     def autoscaler(self, obj: KubeObject) -> None:
         _put(self._state.autoscalers_in, obj, f"{obj['kind']}/{objects.name(obj)}", Autoscaler.of(obj))

@@ -28,7 +28,7 @@ from tierguard.guard.tiers.deletion import announced
 
 log = logging.getLogger(__name__)
 
-WATCHED_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob")
+WATCHED_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicationController", "ReplicaSet", "CronJob")
 """Kinds kept in memory: those that are scaled, counted by budgets, or own what a person may forge. Not Pods and Jobs."""
 
 PREPARE_SECONDS = 1800.0
@@ -62,7 +62,9 @@ class ClusterCache:
         configuration: bool = False,
     ) -> None:
         self._available: dict[tuple[str, str], datetime] = {}
-        self.state = State(available=self._available, identities=identities, immutable_tags=immutable_tags)
+        self.state = State(
+            available=self._available, identities=identities, immutable_tags=immutable_tags, revisions={}
+        )
         self.raw: dict[str, dict[str, KubeObject]] = {kind.kind: {} for kind in KINDS}
         """Our own kinds as stored, by kind and name."""
         self._compiled: dict[str, dict[str, Hold | Policy]] = {kind.kind: {} for kind in KINDS}
@@ -143,7 +145,7 @@ class ClusterCache:
         ]
         sources += [
             Source(
-                Collection(f"/apis/{entry.api_version}/{entry.resource}", entry.api_version, entry.kind),
+                Collection(entry.path, entry.api_version, entry.kind),
                 self._workload_changed,
                 self._workload_gone,
             )
@@ -255,7 +257,17 @@ class ClusterCache:
 
     def _workload_changed(self, obj: KubeObject) -> None:
         namespace, key = objects.namespace(obj), (str(obj["kind"]), objects.namespace(obj), objects.name(obj))
-        self.state.workloads_in.setdefault(namespace, {})[key] = obj
+        there = self.state.workloads_in.setdefault(namespace, {})
+        before = there.get(key)
+        there[key] = obj
+        if before is None or _differs(before, obj):
+            self._revise(namespace)
+
+    def _revise(self, namespace: str) -> None:
+        """Have what was worked out from the workloads of `namespace` worked out again."""
+        revisions = self.state.revisions
+        if revisions is not None:
+            revisions[namespace] = revisions.get(namespace, 0) + 1
 
     def _complete(self, kind: str) -> bool:
         """Whether the first list of `kind` is in: what comes later is news."""
@@ -276,6 +288,7 @@ class ClusterCache:
     def _workload_gone(self, obj: KubeObject) -> None:
         namespace, name = objects.namespace(obj), objects.name(obj)
         self.state.workloads_in.get(namespace, {}).pop((str(obj["kind"]), namespace, name), None)
+        self._revise(namespace)
 
     def learn_namespace(self, obj: KubeObject) -> None:
         """Take `obj`, fresh from the API server, for a namespace that no watch has told of yet."""
@@ -283,7 +296,9 @@ class ClusterCache:
             self._namespace_changed(obj)
 
     def _namespace_changed(self, obj: KubeObject) -> None:
-        self.state.namespaces[objects.name(obj)] = objects.labels(obj)
+        name, labels = objects.name(obj), objects.labels(obj)
+        if self.state.namespaces.get(name) != labels:  # what is kept for a namespace knows it by the same labels object
+            self.state.namespaces[name] = labels
         if objects.value(obj, "metadata", "deletionTimestamp") is not None:
             self.leaving.add(objects.name(obj))
         if announced(obj):
@@ -301,6 +316,8 @@ class ClusterCache:
         self.state.autoscalers_in.pop(objects.name(obj), None)
         self.state.network_policies_in.pop(objects.name(obj), None)
         self.state.pods_in.pop(objects.name(obj), None)
+        self.state.pull_secrets_in.pop(objects.name(obj), None)
+        self.state.indexes.pop(objects.name(obj), None)
 
     def _budget_changed(self, obj: KubeObject) -> None:
         namespace = objects.namespace(obj)
@@ -349,3 +366,12 @@ class ClusterCache:
 
 def _nothing(_: KubeObject) -> None:
     """Nothing is kept of it but what its reflector keeps."""
+
+
+def _differs(before: KubeObject, after: KubeObject) -> bool:
+    """Whether two forms of a workload differ in more than its status; of a DaemonSet its size is there."""
+    read = ("labels", "annotations", "ownerReferences", "deletionTimestamp", "uid")
+    old, new = objects.mapping(before, "metadata"), objects.mapping(after, "metadata")
+    if before.get("spec") != after.get("spec") or any(old.get(key) != new.get(key) for key in read):
+        return True
+    return after.get("kind") == "DaemonSet" and before.get("status") != after.get("status")

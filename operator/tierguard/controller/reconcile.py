@@ -27,10 +27,10 @@ from tierguard.controller.unreviewed.account_keeper import AccountKeeper
 from tierguard.controller.unreviewed.accountant import SETTLED, Accountant
 from tierguard.controller.webhooks.clock_probe import ClockKeeper
 from tierguard.controller.webhooks.configuration import EXEMPT_NAMESPACES, compiled, configuration
-from tierguard.controller.webhooks.stretches import Closed
+from tierguard.controller.webhooks.stretches import Stretches
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.survey import Surveyed, surroundings
+from tierguard.guard.survey import Surveyed
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Reconciler:
         self.trust: identity.Trust | None = None
         """The certificates as they were last seen."""
         self._certificates_checked: datetime | None = None
-        self.stretches: Closed | None = None
+        self.stretches: Stretches | None = None
         """The coming stretches of freezes as they are compiled into the webhook configuration."""
         self._installed: datetime | None = None
         self._configured: KubeObject | None = None
@@ -193,8 +193,7 @@ class Reconciler:
         name = self._options.configuration_name
         path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{name}"
         state = self._cache.state
-        around = surroundings(surveyed, state)
-        asked = compiled(state, around, now)
+        asked = compiled(state, surveyed, now)
         wanted = configuration(name, self._options.endpoint, self.trust.bundle, asked, self._owner())
         recent = self._configured_at is not None and now - self._configured_at < timedelta(seconds=LONGEST_PAUSE)
         if wanted == self._configured and recent:

@@ -59,6 +59,11 @@ class Budget:
             and _mapping(metadata.get("labels")).get(MANAGED_BY) == OPERATOR,
         )
 
+    @property
+    def labels(self) -> LabelSelector:
+        """Its selector, compiled; one that is absent or invalid selects nothing."""
+        return self._labels
+
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Whether it covers a pod of its namespace with `labels`. A selector that is absent or invalid selects none."""
         return self._labels.matches(labels)

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from tierguard.guard.model.decision import Effect, Finding
 from tierguard.guard.model.hold import Hold, Policy
-from tierguard.guard.model.scope import GUARDED_TIERS
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import references
+from tierguard.guard.model.workload import claim_prefixes, claims, references
 from tierguard.guard.rules.evaluate import judge
-from tierguard.guard.tiers.classify import Classified, classify
+from tierguard.guard.tiers.classified import Classified
+from tierguard.guard.tiers.neighbours import Neighbours, neighbours, selector_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,37 +25,74 @@ class Surveyed:
         return tuple(finding for finding in self.findings if finding.source == policy.source)
 
 
+Labelled = tuple[str, tuple[tuple[str, str], ...]]
+"""A namespace, and labels as sorted pairs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What around workloads that anything classifies matters to them.
+    """What is around some workloads, and would act on them.
 
-    `namespaces` that hold any, and `guarded` those with some that a freeze or window may mean. Of the latter, `read` are the
-    (kind, namespace, name) of the ConfigMaps and Secrets that they read, and `services` the (namespace, pod selector as
-    sorted pairs) of the Services that select pods of tier 0 and 1.
+    `namespaces` that they are in; `read` are the (kind, namespace, name) of the ConfigMaps, Secrets and ServiceAccounts that
+    they need; `services` the pods behind the Services that select them; `selectors` what their controllers adopt; `members`
+    how the pods of StatefulSets among them are called, up to the ordinal, as `namespace/name-`; `claims` are
+    `namespace/claim`, or a prefix of it where an ordinal follows; `scaled` are those that have replicas, as
+    `resource/namespace/name`.
     """
 
     namespaces: frozenset[str] = frozenset()
-    guarded: frozenset[str] = frozenset()
     read: frozenset[tuple[str, str, str]] = frozenset()
-    services: frozenset[tuple[str, tuple[tuple[str, str], ...]]] = frozenset()
+    services: frozenset[Labelled] = frozenset()
+    selectors: frozenset[Labelled] = frozenset()
+    members: frozenset[str] = frozenset()
+    claims: frozenset[str] = frozenset()
+    scaled: frozenset[str] = frozenset()
 
 
 def surroundings(surveyed: Iterable[Surveyed], state: State) -> Surroundings:
     """What surrounds the `surveyed`."""
-    namespaces, guarded, read, services = set(), set(), set(), set()
-    meant = {*GUARDED_TIERS, *(tier for hold in (*state.freezes, *state.windows) for tier in hold.tiers)}
+    namespaces: set[str] = set()
+    read: set[tuple[str, str, str]] = set()
+    selectors: set[Labelled] = set()
+    members: set[str] = set()
+    mounted: set[str] = set()
+    chosen: set[int] = set()
+    scaled: set[str] = set()
     for subject in surveyed:
         workload = subject.classified.workload
-        namespaces.add(workload.namespace)
-        if subject.classified.tier not in meant:
-            continue
-        guarded.add(workload.namespace)
-        read |= {(kind, workload.namespace, name) for kind, name in references(workload.pod_spec)}
-        if subject.classified.guarded:
-            for selector in state.services_in.get(workload.namespace, {}).values():
-                if selector.items() <= workload.template_labels.items():
-                    services.add((workload.namespace, tuple(sorted(selector.items()))))
-    return Surroundings(frozenset(namespaces), frozenset(guarded), frozenset(read), frozenset(services))
+        place = workload.namespace
+        namespaces.add(place)
+        chosen.add(id(workload.raw))
+        if workload.entry.replicas is not None:
+            scaled.add(f"{workload.entry.resource}/{place}/{workload.name}")
+        for kind, name in references(workload.pod_spec):
+            read.add((kind, place, name))
+            if kind == "ServiceAccount":
+                read |= {("Secret", place, s) for s in state.pull_secrets_in.get(place, {}).get(name, ())}
+        if workload.kind not in ("Pod", "CronJob"):
+            selectors.add((place, tuple(sorted(selector_of(workload).equal))))
+        if workload.kind == "StatefulSet":
+            members.add(f"{place}/{workload.name}-")
+        mounted |= {f"{place}/{name}" for name in (*claims(workload), *claim_prefixes(workload))}
+    services = {
+        (place, tuple(sorted(selector.items())))
+        for place in namespaces
+        for selector in state.services_in.get(place, {}).values()
+        if any(id(served.workload.raw) in chosen for served in _there(place, state).served_by(selector))
+    }
+    return Surroundings(
+        frozenset(namespaces),
+        frozenset(read),
+        frozenset(services),
+        frozenset(selectors),
+        frozenset(members),
+        frozenset(mounted),
+        frozenset(scaled),
+    )
+
+
+def _there(namespace: str, state: State) -> Neighbours:
+    return neighbours(namespace, state.namespaces.get(namespace, {}), state)
 
 
 def survey(state: State, now: datetime) -> tuple[Surveyed, ...]:
@@ -68,12 +105,9 @@ def survey_namespace(namespace: str, state: State, now: datetime) -> tuple[Surve
     labels = state.namespaces.get(namespace)
     if labels is None:
         return ()  # it is on its way out, or not seen yet: the next survey will tell
-    found = []
-    for workload in state.in_namespace(namespace):
-        classified = classify(workload, namespace, labels, state)
-        if classified.tier is not None:
-            # Every policy counts by itself here, so nothing is merged: each one's status speaks for that policy.
-            found.append(Surveyed(classified, tuple(_by_policy(classified, state, now))))
+    # Every policy counts by itself here, so nothing is merged: each one's status speaks for that policy.
+    there = neighbours(namespace, labels, state).classified
+    found = [Surveyed(classified, tuple(_by_policy(classified, state, now))) for classified in there]
     return tuple(sorted(found, key=lambda surveyed: _key(surveyed.classified)))
 
 
@@ -90,9 +124,4 @@ def _key(classified: Classified) -> tuple[str, str, str]:
 
 def selected_by(hold: Hold, surveyed: Iterable[Surveyed]) -> tuple[Surveyed, ...]:
     """Those of `surveyed` that `hold` selects."""
-    return tuple(
-        s
-        for s in surveyed
-        if s.classified.tier in hold.tiers
-        and hold.scope.matches(s.classified.namespace_labels, s.classified.candidates)
-    )
+    return tuple(s for s in surveyed if s.classified.selected_by(hold))

@@ -103,7 +103,8 @@ class Lookups:
     def workload(self, kind: str, namespace: str, name: str) -> KubeObject | None:
         """The workload itself."""
         entry = WORKLOAD_KINDS[kind]
-        return self._ask(f"/apis/{entry.api_version}/namespaces/{{}}/{entry.resource}/{{}}", namespace, name)
+        root = "apis" if entry.group else "api"
+        return self._ask(f"/{root}/{entry.api_version}/namespaces/{{}}/{entry.resource}/{{}}", namespace, name)
 
     def _ask(self, path: str, *names: str) -> KubeObject | None:
         """What is at `path`, with `names` put into it; None also for what can be nothing's name."""

@@ -4,13 +4,12 @@ from typing import Any
 
 import msgspec
 
-from tierguard.api.kinds import KINDS
-from tierguard.api.model import GROUP
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Decision
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.workload import KIND_OF_RESOURCE, WORKLOAD_KINDS
+from tierguard.guard.model.workload import KIND_OF_RESOURCE
+from tierguard.guard.resources.registry import REGISTRY
 
 REVIEW_VERSION = "admission.k8s.io/v1"
 
@@ -77,14 +76,7 @@ _FIELDS = msgspec.json.Decoder(Fields)
 _ANYTHING = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder()
 
-_KNOWN = frozenset(
-    {(entry.group, entry.kind) for entry in WORKLOAD_KINDS.values()}
-    | {(GROUP, kind.kind) for kind in KINDS}
-    | {("policy", "PodDisruptionBudget"), ("autoscaling", _SCALE), ("autoscaling", "HorizontalPodAutoscaler")}
-    | {("networking.k8s.io", "NetworkPolicy")}
-    | {("", kind) for kind in ("Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim")}
-    | {("apiextensions.k8s.io", "CustomResourceDefinition")}
-)
+_KNOWN = frozenset((resource.group, resource.kind) for resource in REGISTRY.values())
 
 
 def decode(body: bytes) -> Request:
@@ -98,7 +90,8 @@ def decode(body: bytes) -> Request:
         message = f"not an AdmissionReview of {REVIEW_VERSION}: {review.api_version} {review.kind}"
         raise Malformed(message)
     request = review.request
-    if (request.kind.group, request.kind.kind) not in _KNOWN:
+    scale = (request.kind.group, request.kind.kind) == ("autoscaling", _SCALE)
+    if not scale and (request.kind.group, request.kind.kind) not in _KNOWN:
         message = f"unknown kind {request.kind.group}/{request.kind.kind}: this webhook does not judge it"
         raise Malformed(message)
     missing = {
@@ -122,9 +115,12 @@ def _consistent(request: Request) -> None:
     if (kind.kind == _SCALE) != (request.sub_resource == "scale"):
         message = f"a {kind.kind} for the sub-resource {request.sub_resource!r}"
         raise Malformed(message)
-    workload = WORKLOAD_KINDS.get(kind.kind)
-    if workload is not None and workload.version != kind.version:
+    resource = REGISTRY.get(kind.kind)
+    if resource is not None and resource.version != kind.version:
         message = f"unknown version {kind.version} of {kind.kind}: this webhook does not judge it"
+        raise Malformed(message)
+    if resource is not None and request.sub_resource and request.sub_resource not in resource.subresources:
+        message = f"unknown sub-resource {request.sub_resource!r} of {kind.kind}: this webhook does not judge it"
         raise Malformed(message)
     api_version = f"{kind.group}/{kind.version}" if kind.group else kind.version
     for obj in (request.object, request.old_object):
@@ -159,15 +155,16 @@ def change_of(request: Request, parent: KubeObject | None = None) -> Change:
     if request.sub_resource == "scale" and parent is not None:
         kind = str(parent["kind"])
         old, new = _scaled(parent, old), _scaled(parent, new)
-    cluster_scoped = kind in ("Namespace", "CustomResourceDefinition") or request.kind.group == GROUP
+    resource = REGISTRY.get(kind)
     return Change(
         operation=request.operation,
         kind=kind,
-        namespace="" if cluster_scoped else request.namespace,
+        namespace="" if resource is not None and not resource.namespaced else request.namespace,
         name=request.name or objects.name(new or old or {}) or _generated(new),
         old=old,
         new=new,
         user=request.user_info.username,
+        subresource="" if request.sub_resource == _SCALE.lower() else request.sub_resource,
     )
 
 

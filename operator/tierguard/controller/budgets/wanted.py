@@ -17,8 +17,8 @@ from tierguard.disruption import MANAGED_BY, OPERATOR, OPERATOR_PREFIX, safe_max
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import Workload
-from tierguard.guard.rules.coverage import JOB_NAME, SCALED_KINDS, covering, least_pods, pod_labels, wants_budget
+from tierguard.guard.model.workload import JOB_NAME, Workload
+from tierguard.guard.rules.coverage import SCALED_KINDS, covering, least_pods, pod_labels, wants_budget
 from tierguard.guard.survey import Surveyed
 from tierguard.labels import LabelSelector
 

@@ -11,7 +11,7 @@ from tierguard.controller.status import ledgers
 from tierguard.controller.suspension import actions as suspension
 from tierguard.controller.unreviewed.accountant import Passed, lines, merged
 from tierguard.controller.webhooks.clock_probe import SAYINGS, Reading
-from tierguard.controller.webhooks.stretches import HORIZON, Closed
+from tierguard.controller.webhooks.stretches import HORIZON, Stretches
 from tierguard.guard.freezes.rollback_record import RECORDED_KINDS, complete
 from tierguard.guard.model import objects
 from tierguard.guard.model.hold import Hold, Policy
@@ -32,7 +32,7 @@ class Seen:
     state: State = field(default_factory=State)
     jobs: tuple[KubeObject, ...] = ()
     passed: tuple[Passed, ...] = ()
-    stretches: Closed | None = None
+    stretches: Stretches | None = None
     """What of the freezes the webhook configuration has."""
     clock: Reading = Reading.UNKNOWN
     """Whether the API server can tell planted times."""

@@ -20,7 +20,7 @@ from tierguard.controller.status.policies import policy_status, violation_events
 from tierguard.controller.status.transitions import announcement, transition
 from tierguard.controller.unreviewed.accountant import Accountant, Passed, lines, passed_events
 from tierguard.controller.webhooks.clock_probe import Reading
-from tierguard.controller.webhooks.stretches import Closed
+from tierguard.controller.webhooks.stretches import Stretches
 from tierguard.guard.model import objects
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import KubeObject
@@ -44,7 +44,7 @@ class StatusKeeper:
         self._known: set[str] = set()
         """What was told already, so that it is not posted again and again only to be refused as a duplicate."""
 
-    def keep(self, surveyed: tuple[Surveyed, ...], stretches: Closed | None, clock: Reading, now: datetime) -> None:
+    def keep(self, surveyed: tuple[Surveyed, ...], stretches: Stretches | None, clock: Reading, now: datetime) -> None:
         """Write what changed. Raises the first ApiError after all were tried; the next pass writes the rest."""
         state = self._cache.state
         told = together(tuple(self._cache.journals.values()))

@@ -19,7 +19,6 @@ from tierguard.cluster.reflector import PARTIAL
 from tierguard.cluster.trim import OWN_ANNOTATIONS
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.scope import GUARDED_TIERS
 from tierguard.guard.model.workload import RESTARTED_AT, WORKLOAD_KINDS, Workload, template_hash
 from tierguard.guard.survey import Surveyed, surroundings
 
@@ -44,18 +43,17 @@ def taken(cache: ClusterCache, surveyed: Iterable[Surveyed], now: datetime) -> d
     Which of those hold is in it too, for a new snapshot when one begins: from then on it holds all the while.
     """
     state, surveyed = cache.state, tuple(surveyed)
-    meant = {*GUARDED_TIERS, *(tier for hold in (*state.freezes, *state.windows) for tier in hold.tiers)}
     covering = [hold.source for hold in (*state.freezes, *state.windows) if hold.timeline.covering(now) is not None]
     known = [hold.source for hold in (*state.freezes, *state.windows)]
     found: dict[str, KubeObject] = {"": {"known": known, "covering": covering}}
     for subject in surveyed:
         workload = subject.classified.workload
-        if subject.classified.tier in meant and not workload.entry.made_by_controllers:
+        if not workload.entry.made_by_controllers:
             found[place(workload.raw)] = summary(workload)
     around = surroundings(surveyed, state)
     for kind in AROUND:
         for (namespace, _), raw in cache.known(kind).items():
-            if namespace in around.guarded:
+            if namespace in around.namespaces:
                 found[place(raw)] = {**_named(raw), "spec": objects.mapping(raw, "spec")}
     for (namespace, name), raw in cache.known(PARTIAL).items():
         if ("ConfigMap", namespace, name) in around.read:

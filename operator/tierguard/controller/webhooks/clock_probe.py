@@ -18,7 +18,7 @@ from tierguard.controller.options import FIELD_MANAGER, Options
 from tierguard.controller.webhooks.configuration import clock_policy
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
-from tierguard.guard.survey import Surveyed, surroundings
+from tierguard.guard.survey import Surveyed
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class ClockKeeper:
     def write(self, state: State, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
         """Tell the policy what to look at: what is guarded, while a freeze is in sight, and nothing by a stale clock."""
         name = self._options.clock_policy
-        wanted = clock_policy(name, state, surroundings(surveyed, state), now, armed=self._armed)
+        wanted = clock_policy(name, state, surveyed, now, armed=self._armed)
         recent = self._written_at is not None and now - self._written_at < timedelta(seconds=REWRITE_SECONDS)
         if wanted == self._written and recent:
             return

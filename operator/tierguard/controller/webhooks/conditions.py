@@ -4,27 +4,24 @@ The text may select too much (the webhook then says "not ours"), never too littl
 questions: does the change touch what a freeze keeps as it is (`touches`), and is it inside a stretch (`closed`)?
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tierguard.api.model import VERSION
+from tierguard.controller.webhooks.about import LONGEST_LIST, about, labelled, scope, unnamed
+from tierguard.controller.webhooks.stretches import SCALE, Group, Stretches, inside
 from tierguard.guard.freezes.break_glass import BREAK_GLASS
 from tierguard.guard.freezes.operations import OPERATION_LABEL, PROVIDER_LABEL, operation_freezes
-from tierguard.guard.model.hold import Hold
-from tierguard.guard.model.scope import GUARDED_TIERS, Scope, tier_of_label
-from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS
-from tierguard.guard.resources import cel as celtext
+from tierguard.guard.model.state import KUBELET, State
+from tierguard.guard.resources import cel
+from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.definitions import DEFINITIONS
+from tierguard.guard.resources.registry import AROUND
+from tierguard.guard.resources.resource import FINALIZERS, Path, Resource
 from tierguard.guard.survey import Surroundings
 from tierguard.guard.tiers.deletion import ALLOW_DELETION
 
 LONGEST = 90_000
 """Characters of an expression: the API server takes 100,000. What would be longer asks about everything instead."""
-LONGEST_LIST = 60_000
-"""Characters in which the known namespaces are listed: room for a thousand and more."""
-MOST_SERVICES = 100
-"""Services of guarded workloads whose selectors are compiled."""
-
 NEW_JOB = "request.resource.resource == 'jobs' && request.operation == 'CREATE'"
 _RESOURCE = "request.resource.resource"
 _NAME = "oldObject.?metadata.?name.orValue('?')"
@@ -32,24 +29,13 @@ _OWNERS = "metadata.?ownerReferences.orValue([])"
 _ANNOTATIONS = "metadata.?annotations.orValue({})"
 
 
-def conjunction(*terms: str) -> str:
-    """All of `terms`; none of them is evaluated once one is false."""
-    if "false" in terms:
-        return "false"
-    return " && ".join(f"({term})" for term in terms if term != "true") or "true"
-
-
-def disjunction(*terms: str) -> str:
-    """Any of `terms`."""
-    return " || ".join(f"({term})" for term in dict.fromkeys(terms) if term != "false") or "false"
-
-
 # Who asks.
 
 
 def person(state: State) -> str:
-    """Whether the request is not one of Kubernetes' own controllers'."""
-    return f"!({celtext.one_of('request.userInfo.username', state.identities.controllers)})"
+    """Whether the request is neither a kubelet's nor a controller's: the first and cheapest question."""
+    name = "request.userInfo.username"
+    return f"!({name}.startsWith({cel.text(KUBELET)}) || {cel.one_of(name, state.identities.controllers)})"
 
 
 def person_or_job(state: State) -> str:
@@ -59,7 +45,7 @@ def person_or_job(state: State) -> str:
 
 def broken_glass() -> str:
     """Whether the object carries a break-glass mark, and the user may bypass: that is for the lenient webhook to record."""
-    marked = f"o != null && {celtext.text(BREAK_GLASS)} in o.?{_ANNOTATIONS}"
+    marked = f"o != null && {cel.text(BREAK_GLASS)} in o.?{_ANNOTATIONS}"
     carrier = "[request.operation == 'DELETE' ? oldObject : object]"
     may = "authorizer.group('tierguard.io').resource('operationalfreezes').check('bypass').allowed()"
     return f"{carrier}.exists(o, {marked}) && {may}"
@@ -68,20 +54,54 @@ def broken_glass() -> str:
 # What the request does.
 
 
-def touches() -> str:
-    """Whether a CREATE or UPDATE touches what a freeze keeps as it is: the pod template, labels, the announcement."""
-    differs = [
-        _differ("spec.?template"),
-        _differ("spec.?jobTemplate"),
-        _differ("metadata.?labels.orValue({})", plain=True),
-        _differ(f"{_ANNOTATIONS}[?{celtext.text(ALLOW_DELETION)}].orValue('')", plain=True),
-    ]
-    return disjunction("request.operation == 'CREATE'", *differs)
+def touches(resources: Iterable[Resource]) -> str:
+    """Whether the request changes anything that a freeze may hold: what the engine compares, and nothing else.
+
+    Of a Scale, only less: more pods never wait for a webhook.
+    """
+    by_fields: dict[tuple[Path, ...], list[str]] = {}
+    for resource in resources:
+        by_fields.setdefault(resource.held, []).append(resource.resource)
+    differing = "false"
+    for held, names in by_fields.items():
+        differing = f"{cel.one_of(_RESOURCE, names)} ? ({disjunction(*map(_differ, held))}) : ({differing})"
+    return f"({SCALE}) ? ({_SCALES_DOWN}) : (request.operation != 'UPDATE' || ({differing}))"
 
 
-def _differ(path: str, *, plain: bool = False) -> str:
-    end = "" if plain else ".orValue({})"
-    return f"object.?{path}{end} != oldObject.?{path}{end}"
+_SCALES_DOWN = "object.?spec.?replicas.orValue(0) < oldObject.?spec.?replicas.orValue(0)"
+_DELETED = "oldObject.?metadata.?deletionTimestamp.orValue('') != ''"
+
+
+def _differ(path: Path, empty: str = "") -> str:
+    """Whether the field at `path` is another one. Finalizers count once the object is on its way out."""
+    steps = "".join(f".?{step}" if step.isidentifier() else f"[?{cel.text(step)}]" for step in path)
+    parent, last = path[:-1], path[-1]
+    if not last.isidentifier():  # an annotation
+        parents = "".join(f".?{step}" for step in parent)
+        either = [f"{side}{parents}.orValue({{}})[?{cel.text(last)}].orValue('')" for side in ("object", "oldObject")]
+        return f"{either[0]} != {either[1]}"
+    default = empty or _EMPTY.get(last, "{}")
+    differs = f"object{steps}.orValue({default}) != oldObject{steps}.orValue({default})"
+    return f"({_DELETED}) && {differs}" if path == FINALIZERS else differs
+
+
+_EMPTY = {
+    "automountServiceAccountToken": "true",
+    "finalizers": "[]",
+    "imagePullSecrets": "[]",
+    "ownerReferences": "[]",
+    "secrets": "[]",
+    "type": "''",
+}
+"""What stands for a field that is not there, where that is no empty map: the two sides must be of one type."""
+
+
+def touches_metadata() -> str:
+    """The same of `status` and `finalize`, whose own part of the object is not held: what of its metadata is."""
+    paths = {path: None for resource in AROUND for path in resource.held if path[0] == "metadata"}
+    finalized = conjunction("request.subResource == 'finalize'", _differ(("spec", "finalizers"), empty="[]"))
+    annotations = ("metadata", "annotations")  # of a ServiceAccount, which has no status
+    return disjunction(*(_differ(path) for path in paths if path != annotations), finalized)
 
 
 def deletes() -> str:
@@ -101,7 +121,7 @@ def announced() -> str:
 
     The object's, as the request has none when a whole collection is deleted: nothing would be announced by nothing.
     """
-    key = celtext.text(ALLOW_DELETION)
+    key = cel.text(ALLOW_DELETION)
     return f"oldObject.?{_ANNOTATIONS}[?{key}].orValue('') == {_NAME}"
 
 
@@ -110,115 +130,75 @@ def of_definitions() -> str:
 
     Other changes pass without being asked about: a new version of the chart must install while no webhook answers.
     """
-    version = f"v.?name.orValue('') == {celtext.text(VERSION)} && v.?served.orValue(false) && v.?storage.orValue(false)"
+    version = f"v.?name.orValue('') == {cel.text(VERSION)} && v.?served.orValue(false) && v.?storage.orValue(false)"
     takes = disjunction(
         deletes(),
-        _differ(f"{_ANNOTATIONS}[?{celtext.text(ALLOW_DELETION)}].orValue('')", plain=True),
+        _differ(("metadata", "annotations", ALLOW_DELETION)),
         f"!object.?spec.?versions.orValue([]).exists(v, {version})",
     )
-    return conjunction(celtext.one_of(_NAME, DEFINITIONS), takes)
+    return conjunction(cel.one_of(_NAME, DEFINITIONS), takes)
 
 
-# What the request is about.
+# What the request is about (`about`).
 
 
-def guarded_tiers(state: State) -> frozenset[int]:
-    """The tiers about which anybody cares."""
-    return GUARDED_TIERS | {tier for hold in (*state.freezes, *state.windows) for tier in hold.tiers}
+def guarded(state: State, around: Surroundings, unknown: str) -> str:
+    """Whether any freeze, window or policy can mean what the request is about.
 
-
-def can_be(tiers: Iterable[int], state: State, around: Surroundings) -> str:
-    """Whether anything can give the object one of `tiers`, in a known namespace. Too much is fine, too little is not."""
-    wanted = frozenset(tiers)
-    namespaces = [name for name, labels in state.namespaces.items() if tier_of_label(labels) in wanted]
-    terms = [
-        celtext.one_of("request.namespace", namespaces),
-        owned(),
-        celtext.on_labels([celtext.tier_label(wanted)]),
-        *(scope(policy.scope, state) for policy in state.policies if policy.tier in wanted),
-    ]
-    if wanted & GUARDED_TIERS:
-        terms += behind_services(around)
-    return disjunction(*terms)
-
-
-def can_be_guarded(state: State, around: Surroundings, *, crowded: str = "false") -> str:
-    """Whether any freeze, window or policy can mean the object, or any tier that it is of matters.
-
-    `crowded` counts for new namespaces where there are too many to tell them from known ones, and "true" for everything
-    where the text would grow too long for the API server.
+    It names no tier and no freeze: what is declared while no operator is alive is asked about all the same.
     """
-    terms = [unknown_namespace(state, crowded), can_be(guarded_tiers(state), state, around)]
-    terms += [scope(policy.scope, state) for policy in state.policies]
+    terms = [labelled(state, None), *(scope(policy.scope, state) for policy in state.policies)]
     if operation_freezes(state.freezes):
-        terms.append(celtext.on_labels([f"{celtext.text(label)} in l" for label in (OPERATION_LABEL, PROVIDER_LABEL)]))
-    found = disjunction(*terms)
+        terms.append(cel.on_labels([f"{cel.text(label)} in l" for label in (OPERATION_LABEL, PROVIDER_LABEL)]))
+    workloads = disjunction(*terms)
+    found = disjunction(unknown, about(workloads, around))
+    if len(found) > LONGEST_LIST:
+        found = disjunction(unknown, cel.one_of("request.namespace", around.namespaces), unnamed(workloads))
     return found if len(found) <= LONGEST else "true"
 
 
-def meant_by(freeze: Hold, state: State) -> str:
-    """Whether `freeze` can mean an object of its tiers in a namespace that is known; "false" if it cannot."""
-    return scope(freeze.scope, state)
+def held(made: Stretches, state: State, around: Callable[[Group], Surroundings], unknown: str) -> tuple[str, bool]:
+    """Whether a request is made inside a stretch that may mean it, and whether that had to be widened.
 
-
-def scope(selected: Scope, state: State) -> str:
-    """Whether a scope can select the object: its namespaces by name, as there is no namespaceObject here."""
-    source = selected.source.namespace_selector
-    labels = celtext.selector(selected.source.workload_selector)
-    workload = celtext.on_labels([labels]) if labels != "true" else "true"
-    if source is None or not (source.match_labels or source.match_expressions):
-        return workload
-    names = [name for name, found in state.namespaces.items() if selected.namespaces.matches(found)]
-    return conjunction(celtext.one_of("request.namespace", names), workload)
-
-
-def unknown_namespace(state: State, crowded: str = "false") -> str:
-    """A namespace that was made a moment ago, whose labels this configuration does not reflect yet.
-
-    `crowded` where there are too many to list the known ones.
+    First to all that is in the namespaces of what a freeze selects, then to everything.
     """
-    known = celtext.one_of("request.namespace", state.namespaces)
-    if len(known) > LONGEST_LIST:
-        return crowded
-    return f"has(request.namespace) && request.namespace != '' && !({known})"
+
+    def workloads(group: Group) -> str:
+        freeze = group.like
+        return "true" if freeze is None else conjunction(labelled(state, freeze.tiers), scope(freeze.scope, state))
+
+    def precise(group: Group) -> str:
+        return "true" if group.like is None else about(workloads(group), around(group))
+
+    def by_place(group: Group) -> str:
+        if group.like is None:
+            return "true"
+        return disjunction(cel.one_of("request.namespace", around(group).namespaces), unnamed(workloads(group)))
+
+    for meant, whole in ((precise, False), (by_place, True)):
+        found = inside(made, meant, unknown)
+        if len(found) <= LONGEST_LIST:
+            return found, whole
+    return inside(made.everywhere(), lambda _: "true"), True
 
 
-def owned() -> str:
-    """What somebody made in a controller's name is as guarded as the owner, whose labels need not be on it."""
-    made = (entry.resource for entry in WORKLOAD_KINDS.values() if entry.made_by_controllers)
-    return (
-        f"{celtext.one_of(_RESOURCE, made)}"
-        " && [object, oldObject].exists(o, o != null && size(o.?metadata.?ownerReferences.orValue([])) > 0)"
+def scaled_by_autoscaler(state: State) -> str:
+    """Whether an autoscaler scales, and not below what any policy asks for."""
+    autoscaler = cel.one_of("request.userInfo.username", state.identities.autoscalers)
+    minima = (policy.spec.rules.replicas for policy in state.policies if policy.spec is not None)
+    least = max((rule.minimum for rule in minima if rule is not None), default=0)
+    return conjunction(SCALE, autoscaler, f"object.?spec.?replicas.orValue(0) >= {least}")
+
+
+def rotated(state: State) -> str:
+    """Whether who renews certificates and secrets writes them."""
+    resources = [resource.resource for resource in AROUND if resource.exempt_rotators]
+    return conjunction(
+        cel.one_of(_RESOURCE, resources), cel.one_of("request.userInfo.username", state.identities.rotators)
     )
 
 
-def behind_services(around: Surroundings) -> list[str]:
-    """What a Service of a guarded workload selects besides it; by namespace where Services are too many."""
-    if len(around.services) > MOST_SERVICES:
-        return [celtext.one_of("request.namespace", {namespace for namespace, _ in around.services})]
-    return [
-        conjunction(
-            celtext.one_of("request.namespace", [namespace]),
-            celtext.on_labels([celtext.labels(dict(selector))]),
-        )
-        for namespace, selector in sorted(around.services)
-    ]
-
-
-def read(state: State, around: Surroundings) -> str:
-    """Configuration by name, unless who renews certificates and secrets writes it; by namespace where names are too many."""
-    asked = f"!({celtext.one_of('request.userInfo.username', state.identities.rotators)})"
-    place = f"{_RESOURCE} + '/' + request.namespace + '/' + o.?metadata.?name.orValue('')"
-    names = [f"{kind.lower()}s/{namespace}/{name}" for kind, namespace, name in around.read]
-    named = f"[object, oldObject].exists(o, o != null && {celtext.one_of(f'({place})', names)})"
-    if len(named) > LONGEST_LIST:
-        named = celtext.one_of("request.namespace", {namespace for _, namespace, _ in around.read})
-    return conjunction(asked, named if len(named) <= LONGEST_LIST else "true")
-
-
-def scaling(state: State) -> str:
-    """Scaling by anybody but autoscalers, and theirs below what any policy asks for."""
-    autoscaler = celtext.one_of("request.userInfo.username", state.identities.autoscalers)
-    minima = (policy.spec.rules.replicas for policy in state.policies if policy.spec is not None)
-    least = max((rule.minimum for rule in minima if rule is not None), default=0)
-    return disjunction(f"!({autoscaler})", f"object.?spec.?replicas.orValue(0) < {least}")
+def harmless_scaling(state: State) -> str:
+    """Whether it is a Scale to more pods, which every freeze and window lets pass."""
+    strict = any(hold.deploys and "ScaleUp" not in hold.allow for hold in (*state.freezes, *state.windows))
+    return "false" if strict else conjunction(SCALE, f"!({_SCALES_DOWN})")

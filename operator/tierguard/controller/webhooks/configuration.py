@@ -1,33 +1,42 @@
 """The ValidatingWebhookConfiguration that the operator keeps. Pure.
 
-Who need not be asked about is kept out inside the API server: Kubernetes' own controllers, and whatever no tier, freeze,
+Who need not be asked about is kept out inside the API server: controllers and kubelets, and whatever no tier, freeze,
 window or policy can select. The cheapest review is the one that never leaves the API server. What remains goes to exactly
-one of four webhooks; with several answers the API server would show whichever comes first.
+one of five webhooks; with several answers the API server would show whichever comes first.
 
-- `active-freeze.tierguard.io` (Fail): what touches guarded workloads or their namespaces inside a stretch of a freeze, by
-  the object's own clock. With all webhooks dead it is refused; outside every stretch nobody asks, so it passes.
+- `active-freeze.tierguard.io` (Fail): everything that a freeze may hold, inside one of its stretches.
 - `deletion.tierguard.io` (Fail): deletion that nobody announced, what leads to it, and our CustomResourceDefinitions.
+- `metadata.tierguard.io` (Fail): labels, owners and announcements written through `status` and `finalize`, where nobody
+  honest writes them: at any time.
 - `resources.tierguard.io` (Fail): changes to and deletion of tierguard's own kinds.
-- `policy.tierguard.io` (Ignore): the rest: tier rules, windows, scaling, budgets, configuration, pods.
+- `policy.tierguard.io` (Ignore): the rest: tier rules, windows, and what was declared a moment ago.
+
+All but `resources` are there twice, for namespaces with a tier label and for those without: the API server itself so knows
+of a namespace that was given a tier while no operator is alive.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from tierguard.api.kinds import KINDS
-from tierguard.api.model import GROUP, VERSION
+from tierguard.api.model import GROUP
 from tierguard.controller.options import Endpoint
 from tierguard.controller.webhooks import conditions
-from tierguard.controller.webhooks.conditions import conjunction, disjunction
-from tierguard.controller.webhooks.stretches import Closed, closed
+from tierguard.controller.webhooks.about import unknown_namespace
+from tierguard.controller.webhooks.stretches import SCALE, Stretches, stretches
 from tierguard.guard.freezes.operations import operation_freezes
 from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.scope import TIER_LABEL
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS, WorkloadKind
-from tierguard.guard.resources import cel as celtext
-from tierguard.guard.survey import Surroundings
+from tierguard.guard.resources import cel
+from tierguard.guard.resources.cel import conjunction, disjunction
+from tierguard.guard.resources.definitions import DEFINITION
+from tierguard.guard.resources.own import OWN
+from tierguard.guard.resources.registry import AROUND
+from tierguard.guard.resources.resource import CHANGES, CREATE, STATUS_ONLY, UPDATE, Resource
+from tierguard.guard.survey import Surroundings, Surveyed, selected_by, surroundings
 
 STRICT_SECONDS = 5
 LENIENT_SECONDS = 2
@@ -36,65 +45,107 @@ LENIENT_SECONDS = 2
 EXEMPT_NAMESPACES = ("kube-system", "kube-node-lease", "kube-public")
 """What a cluster needs to boot never waits for us."""
 
-ACTIVE_FREEZE, DELETION, RESOURCES, POLICY_WEBHOOK = (
-    f"{name}.{GROUP}" for name in ("active-freeze", "deletion", "resources", "policy")
+ACTIVE_FREEZE, DELETION, METADATA, RESOURCES, POLICY_WEBHOOK = (
+    f"{name}.{GROUP}" for name in ("active-freeze", "deletion", "metadata", "resources", "policy")
 )
+IN_TIER = "in-tier"
+"""How the names of the webhooks begin that are for namespaces with a tier label."""
 
-_ALL = ("CREATE", "UPDATE", "DELETE")
-_CHANGES = ("UPDATE", "DELETE")
 _RESOURCE = "request.resource.resource"
+_NAME_LABEL = "kubernetes.io/metadata.name"
 
 Condition = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """What the configuration is made of: the matchConditions of each webhook, and the stretches in them."""
+class Asked:
+    """The matchConditions of the webhooks, in namespaces with a tier label or in those without."""
 
     active: list[Condition]
     deletion: list[Condition]
-    lenient: list[Condition]
-    stretches: Closed
+    metadata: list[Condition]
+    policy: list[Condition]
 
 
-def compiled(state: State, around: Surroundings, now: datetime) -> Compiled:
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What the configuration is made of: the questions that the API server asks itself, and the stretches in them."""
+
+    elsewhere: Asked
+    in_tier: Asked
+    stretches: Stretches
+
+
+def compiled(state: State, surveyed: Sequence[Surveyed], now: datetime) -> Compiled:
     """The questions that the API server asks itself, as of `now`: conditions of their own, as their length is bounded."""
-    stretches = closed(
-        state.freezes,
-        lambda freeze: conditions.meant_by(freeze, state),
-        now,
-        lambda tiers: conditions.can_be(tiers, state, around),
-        conditions.unknown_namespace(state, "true"),
-    )
-    anywhere = closed(state.freezes, lambda _: "true", now)
-    inside = f"{_RESOURCE} == 'namespaces' ? ({anywhere.expression}) : ({stretches.expression})"
+    made = stretches(state.freezes, now)
+    around = surroundings(surveyed, state)
+    selected = {group: surroundings(selected_by(group.like, surveyed), state) for group in made.groups if group.like}
+    tiered = [name for name, labels in state.namespaces.items() if TIER_LABEL in labels]
+    plain = [name for name in state.namespaces if name not in set(tiered)]
+    coarse = []
+
+    def asked(known: list[str]) -> Asked:
+        strict = unknown_namespace(known, "true")
+        inside, widened = conditions.held(made, state, lambda group: selected[group], strict)
+        found = _asked(state, around, inside, strict, unknown_namespace(known, "false"))
+        whole = any(each["expression"] == "true" for each in (*found.active, *found.deletion))
+        coarse.append(widened or whole)
+        return found
+
+    elsewhere, in_tier = asked(plain), asked(tiered)
+    return Compiled(elsewhere, in_tier, replace(made, coarsened=made.coarsened or any(coarse)))
+
+
+def _asked(state: State, around: Surroundings, inside: str, strict: str, crowded: str) -> Asked:
     deletes = conditions.deletes()
-    strict = f"!({conditions.broken_glass()})"
-    announced = disjunction(conditions.announced(), celtext.one_of("request.namespace", state.announced))
-    touches = conjunction(conditions.touches(), f"!({conjunction(deletes, f'!({announced})')})", strict)
-    losing = conjunction(deletes, f"!({announced})", strict)
+    unbroken = f"!({conditions.broken_glass()})"
+    announced = disjunction(conditions.announced(), cel.one_of("request.namespace", state.announced))
+    unannounced = conjunction(
+        cel.one_of(_RESOURCE, [r.resource for r in AROUND if r.announced]), f"!({SCALE})", deletes
+    )
+    losing = conjunction(unannounced, f"!({announced})")
+    touches = conjunction(conditions.touches(AROUND), f"!({losing})", unbroken)
+    exempt = disjunction(conditions.scaled_by_autoscaler(state), conditions.rotated(state))
     definitions = f"{_RESOURCE} == 'customresourcedefinitions'"
-    guarded = conditions.can_be_guarded(state, around)
+    guarded = conditions.guarded(state, around, strict)
     person = _condition("not-a-controller", conditions.person(state))
-    made = Compiled(
+    elsewhere = disjunction(conjunction(touches, inside), conjunction(losing, unbroken))
+    jobs = conditions.NEW_JOB if operation_freezes(state.freezes) else "false"
+    needless = disjunction(exempt, conditions.harmless_scaling(state))
+    return Asked(
         [
             person,
-            _condition("touches", touches),
-            _condition(
-                "can-be-guarded", _by_resource(conditions.can_be_guarded(state, around, crowded="true"), around)
-            ),
+            _condition("touches", conjunction(touches, f"!({exempt})")),
+            _condition("can-be-guarded", guarded),
             _condition("inside-a-freeze", inside),
         ],
         [
             person,
-            _condition("deletes-unannounced", f"{definitions} ? ({conditions.of_definitions()}) : ({losing})"),
-            _condition("can-be-guarded", f"{definitions} || ({_by_resource(guarded, around)})"),
+            _condition(
+                "deletes-unannounced",
+                f"{definitions} ? ({conditions.of_definitions()}) : ({conjunction(losing, unbroken)})",
+            ),
+            _condition("can-be-guarded", f"{definitions} || ({guarded})"),
         ],
-        _lenient(guarded, conjunction("request.operation != 'DELETE'", touches, inside), losing, state, around),
-        stretches,
+        [
+            person,
+            _condition("touches-metadata", conditions.touches_metadata()),
+            _condition("can-be-guarded", guarded),
+        ],
+        [
+            _condition("not-a-controller", conditions.person_or_job(state)),
+            _condition("not-exempt", f"!({needless})"),
+            _condition(
+                "touches", disjunction(_OURS, f"request.operation != 'UPDATE' || ({conditions.touches(AROUND)})")
+            ),
+            _condition("can-be-guarded", disjunction(_OURS, jobs, conditions.guarded(state, around, crowded))),
+            _condition("not-asked-elsewhere", f"!({elsewhere})"),
+        ],
     )
-    coarse = any(each["expression"] == "true" for each in (*made.active, *made.deletion))
-    return replace(made, stretches=replace(stretches, coarsened=True)) if coarse else made
+
+
+_OURS = cel.one_of(_RESOURCE, [kind.plural for kind in KINDS])
 
 
 def _condition(name: str, expression: str) -> Condition:
@@ -119,54 +170,20 @@ def configuration(
         "clientConfig": endpoint.client_config(ca_bundle),
     }
     excluded = [*EXEMPT_NAMESPACES, endpoint.namespace]
-    expression = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": excluded}
-    elsewhere = {"namespaceSelector": {"matchExpressions": [expression]}}
-    around = ["namespaces", "persistentvolumeclaims"]
-    webhooks = [
-        {
-            **common,
-            **elsewhere,
-            "name": ACTIVE_FREEZE,
-            "matchConditions": asked.active,
-            "rules": [*_rules(_authored(), ("CREATE", "UPDATE")), _rule("", "v1", ["namespaces"], ("UPDATE",))],
-        },
-        {
-            **common,
-            **elsewhere,
-            "name": DELETION,
-            "matchConditions": asked.deletion,
-            "rules": [
-                *_rules(_authored(), _CHANGES),
-                _rule("", "v1", around, _CHANGES),
-                _rule("apiextensions.k8s.io", "v1", ["customresourcedefinitions"], _CHANGES),
-            ],
-        },
-        {
-            **common,
-            "name": RESOURCES,
-            "rules": [_rule(GROUP, VERSION, [kind.plural for kind in KINDS], _CHANGES)],
-        },
-        {
-            **common,
-            **elsewhere,
-            "name": POLICY_WEBHOOK,
-            "failurePolicy": "Ignore",
-            "timeoutSeconds": LENIENT_SECONDS,
-            "matchConditions": asked.lenient,
-            "rules": [
-                *_rules(_authored(), _ALL),
-                *_rules(_made_by_controllers(), ("CREATE", "UPDATE")),
-                _rule("apps", "v1", ["replicasets"], ("DELETE",)),
-                _rule("apps", "v1", [f"{resource}/scale" for resource in _scaled()], ("UPDATE",)),
-                _rule("", "v1", around, _CHANGES),
-                _rule("", "v1", ["configmaps", "secrets"], _ALL),
-                _rule("policy", "v1", ["poddisruptionbudgets"], _ALL),
-                _rule("autoscaling", "v2", ["horizontalpodautoscalers"], _ALL),
-                _rule("networking.k8s.io", "v1", ["networkpolicies"], _CHANGES),
-                _rule(GROUP, VERSION, [kind.plural for kind in KINDS], ("CREATE",)),
-            ],
-        },
-    ]
+    spared = {"key": _NAME_LABEL, "operator": "NotIn", "values": excluded}
+    webhooks: list[dict[str, Any]] = []
+    for found, prefix, exists in ((asked.elsewhere, "", "DoesNotExist"), (asked.in_tier, f"{IN_TIER}.", "Exists")):
+        only = {"namespaceSelector": {"matchExpressions": [spared, {"key": TIER_LABEL, "operator": exists}]}}
+        webhooks += [
+            {**common, **only, "name": f"{prefix}{name_}", "matchConditions": matching, "rules": asked_about, **more}
+            for name_, matching, asked_about, more in (
+                (ACTIVE_FREEZE, found.active, rules(AROUND, _held), {}),
+                (DELETION, found.deletion, rules((*AROUND, DEFINITION), _announced), {}),
+                (METADATA, found.metadata, rules(AROUND, _by_controllers), {}),
+                (POLICY_WEBHOOK, found.policy, rules((*AROUND, *OWN), _judged), _LENIENT),
+            )
+        ]
+    webhooks.append({**common, "name": RESOURCES, "rules": rules(OWN, _own)})
     metadata: dict[str, Any] = {"name": name, "labels": {"app.kubernetes.io/managed-by": "tierguard"}}
     if owner is not None:
         metadata["ownerReferences"] = [owner]
@@ -178,99 +195,71 @@ def configuration(
     }
 
 
-def clock_policy(name: str, state: State, around: Surroundings, now: datetime, *, armed: bool = True) -> KubeObject:
+_LENIENT = {"failurePolicy": "Ignore", "timeoutSeconds": LENIENT_SECONDS}
+
+
+def clock_policy(
+    name: str, state: State, surveyed: Sequence[Surveyed], now: datetime, *, armed: bool = True
+) -> KubeObject:
     """What the operator adds to the chart's policy against planted times; `armed`: whether its clock can be relied on."""
-    in_sight = armed and closed(state.freezes, lambda _: "true", now).intervals > 0
-    guarded = conditions.can_be_guarded(state, around, crowded="true") if in_sight else "false"
+    in_sight = armed and stretches(state.freezes, now).intervals > 0
+    around = surroundings(surveyed, state)
+    guarded = conditions.guarded(state, around, unknown_namespace(state.namespaces, "true"))
+    expression = f"({conditions.person(state)}) && ({guarded})" if in_sight else "false"
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
         "metadata": {"name": name},
-        "spec": {"matchConditions": [{"name": "guarded", "expression": guarded}]},
+        "spec": {"matchConditions": [{"name": "guarded", "expression": expression}]},
     }
 
 
-def _lenient(guarded: str, active: str, deletion: str, state: State, around: Surroundings) -> list[Condition]:
-    """What no other webhook is asked about: a Scale has no labels, a budget selects by others' labels."""
-    inhabited = celtext.one_of("request.namespace", around.guarded)
-    # Without has(): the field is absent for the object itself, and an error under Ignore means not being asked at all.
-    is_scale = "has(request.subResource) && request.subResource == 'scale'"
-    unlabelled = [*(kind.plural for kind in KINDS), "poddisruptionbudgets", *_READ, *_AROUND]
-    elsewhere = disjunction(
-        conjunction(f"{_RESOURCE} in {_listed(_touched())}", active),
-        conjunction(f"{_RESOURCE} in {_listed(_deletable())}", deletion),
-    )
-    jobs = [conditions.NEW_JOB] if operation_freezes(state.freezes) else []
-    by_labels = disjunction(*jobs, _by_resource(guarded, around))
+# The paths and operations of a kind that each webhook is asked about.
+Paths = Mapping[str, tuple[str, ...]]
+"""Operations by subresource; "" is the object itself."""
+
+
+def _held(resource: Resource) -> Paths:
+    """Whatever may change what a freeze holds, and carries a clock or waits for the operator's last word."""
+    scale = {"scale": (UPDATE,)} if resource.scaled else {}
+    return {"": resource.operations, **scale, **served(resource)}
+
+
+def _judged(resource: Resource) -> Paths:
+    return {"": (CREATE,)} if resource in OWN else _held(resource)
+
+
+def _announced(resource: Resource) -> Paths:
+    return {"": CHANGES} if resource.announced else {}
+
+
+def _by_controllers(resource: Resource) -> Paths:
+    return {path: operations for path, operations in resource.subresources.items() if path in STATUS_ONLY}
+
+
+def served(resource: Resource) -> Paths:
+    """The subresources through which people change the object itself."""
+    return {path: operations for path, operations in resource.subresources.items() if path not in STATUS_ONLY}
+
+
+def _own(_: Resource) -> Paths:
+    return {"": CHANGES}
+
+
+def rules(resources: Iterable[Resource], paths_of: Callable[[Resource], Paths]) -> list[dict[str, Any]]:
+    """Admission rules for the paths of each resource, those of one group, version and operations together."""
+    found: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for resource in resources:
+        for path, operations in paths_of(resource).items():
+            named = f"{resource.resource}/{path}" if path else resource.resource
+            found.setdefault((resource.group, resource.version, operations), []).append(named)
     return [
-        _condition("not-a-controller", conditions.person_or_job(state)),
-        _condition("scaling", f"!({is_scale}) || ({conditions.scaling(state)})"),
-        _condition("read", f"!({_RESOURCE} in {_listed(_READ)}) || ({conditions.read(state, around)})"),
-        _condition("around", f"!({_RESOURCE} in {_listed(_AROUND)}) || ({inhabited})"),
-        _condition("can-be-guarded", f"({is_scale}) || {_RESOURCE} in {_listed(unlabelled)} || ({by_labels})"),
-        _condition("not-asked-elsewhere", f"({is_scale}) || !({elsewhere})"),
+        {
+            "apiGroups": [group],
+            "apiVersions": [version],
+            "resources": names,
+            "operations": list(operations),
+            "scope": "*",
+        }
+        for (group, version, operations), names in found.items()
     ]
-
-
-_READ = ("configmaps", "secrets")
-_AROUND = ("horizontalpodautoscalers", "networkpolicies")
-
-# Of a claim's updates only those matter that let it be deleted.
-_LOSABLE = (
-    "request.operation == 'DELETE'"
-    " || object.?metadata.?ownerReferences.orValue([]) != oldObject.?metadata.?ownerReferences.orValue([])"
-    " || object.?metadata.?annotations.orValue({}) != oldObject.?metadata.?annotations.orValue({})"
-)
-
-
-def _by_resource(expression: str, around: Surroundings) -> str:
-    """A Namespace or a claim is as guarded as the workloads that live by it, which its own labels need not tell."""
-    named = celtext.one_of("request.name", around.namespaces)
-    inhabited = celtext.one_of("request.namespace", around.guarded)
-    return (
-        f"{_RESOURCE} == 'persistentvolumeclaims' ? ((({expression}) || {inhabited}) && ({_LOSABLE}))"
-        f" : (({expression}) || ({_RESOURCE} == 'namespaces' && {named}))"
-    )
-
-
-def _touched() -> list[str]:
-    return [*(entry.resource for entry in _authored()), "namespaces"]
-
-
-def _deletable() -> list[str]:
-    return [*_touched(), "persistentvolumeclaims"]
-
-
-def _listed(values: Iterable[str]) -> str:
-    return f"[{', '.join(map(celtext.text, values))}]"
-
-
-def _authored() -> list[WorkloadKind]:
-    return [entry for entry in WORKLOAD_KINDS.values() if not entry.made_by_controllers]
-
-
-def _made_by_controllers() -> list[WorkloadKind]:
-    return [entry for entry in WORKLOAD_KINDS.values() if entry.made_by_controllers]
-
-
-def _scaled() -> list[str]:
-    return [entry.resource for entry in WORKLOAD_KINDS.values() if entry.replicas is not None]
-
-
-def _rules(entries: Iterable[WorkloadKind], operations: tuple[str, ...]) -> list[dict[str, Any]]:
-    entries = tuple(entries)
-    groups = sorted({(entry.group, entry.version) for entry in entries})
-    return [
-        _rule(group, version, [e.resource for e in entries if (e.group, e.version) == (group, version)], operations)
-        for group, version in groups
-    ]
-
-
-def _rule(group: str, version: str, resources: list[str], operations: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "apiGroups": [group],
-        "apiVersions": [version],
-        "resources": resources,
-        "operations": list(operations),
-        "scope": "*",
-    }

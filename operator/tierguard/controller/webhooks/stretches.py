@@ -8,9 +8,10 @@ removed or reordered entries and two writes of one manager in a second, counts a
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import TypeVar
 
 from tierguard.guard.model.hold import Hold
 from tierguard.schedule import FOREVER, Interval, merge
@@ -22,8 +23,6 @@ MOST_INTERVALS = 400
 600, and refuses everything under failurePolicy Fail when an expression costs too much."""
 MOST_GROUPS = 50
 """Scopes with stretches of their own; with more of them every guarded workload counts as in scope of all."""
-LONGEST = 60_000
-"""Characters of the expression, of which another one has two; with more every guarded workload counts as in scope of all."""
 MOST_ENTRIES = 40
 """Entries of managedFields that are compared; an object with more counts as inside."""
 FOLDED = "ancient-changes"
@@ -31,67 +30,75 @@ FOLDED = "ancient-changes"
 
 _END_OF_TIME = 2**53
 
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The coming stretches as CEL text, true for an object that is inside one by its own clock.
-
-    `intervals` counts them; `coarsened` says whether some were joined, or scopes widened, to stay within bounds; `until` is
-    how far ahead they are laid out; `freezes` are those that were looked at, by name and generation.
-    """
-
-    expression: str
-    intervals: int
-    coarsened: bool
-    until: datetime
-    freezes: frozenset[tuple[str, int]] = frozenset()
+K = TypeVar("K")
 
 
-Group = tuple[frozenset[int], str]
-"""The tiers of freezes, and their scope as CEL."""
 Spans = tuple[tuple[int, int], ...]
 """Half-open, in whole seconds since 1970."""
 
 
-def closed(
-    freezes: Iterable[Hold],
-    scope_of: Callable[[Hold], str],
-    now: datetime,
-    tiers_of: Callable[[frozenset[int]], str] = lambda _: "true",
-    unknown: str = "false",
-) -> Closed:
-    """The stretches of `freezes` from `now` on.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Freezes that select the same: one of them stands for their scope and tiers; None where scopes were widened to all."""
 
-    As CEL `scope_of` tells which objects a freeze may mean ("false" for none), `tiers_of` which may be of its tiers, and
-    `unknown` which live where neither is known: for those all stretches count.
+    like: Hold | None
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """The coming stretches of freezes, by what those select.
+
+    `coarsened` says whether some were joined, or scopes widened, to stay within bounds; `until` is how far ahead they are
+    laid out; `epoch` the last instant until now at which one began or ended (0 for none), by which what carries no clock is
+    judged; `freezes` are those that were looked at, by name and generation.
     """
+
+    groups: tuple[Group, ...]
+    coarsened: bool
+    until: datetime
+    epoch: int = 0
+    freezes: frozenset[tuple[str, int]] = frozenset()
+
+    @property
+    def intervals(self) -> int:
+        """How many there are."""
+        return sum(len(group.spans) for group in self.groups)
+
+    def everywhere(self) -> "Stretches":
+        """The same, as if each were for everything: the way out where the text would grow too long."""
+        joined = _joined([group.spans for group in self.groups])
+        return replace(self, groups=(Group(None, joined),) if joined else (), coarsened=True)
+
+
+def stretches(freezes: Iterable[Hold], now: datetime) -> Stretches:
+    """The stretches of `freezes` from `now` on."""
     until = now + HORIZON
-    groups: dict[Group, list[Interval]] = {}
+    like: dict[tuple[frozenset[int], str], Hold] = {}
+    found: dict[tuple[frozenset[int], str], list[Interval]] = {}
     coarsened = False
     known = []
     for freeze in freezes:
         if not freeze.deploys:
             continue
         known.append((freeze.name, freeze.generation))
-        scope = scope_of(freeze)
-        stretches, whole = _stretches(freeze, now, until)
+        intervals, whole = _stretches(freeze, now, until)
         coarsened = coarsened or not whole
-        if stretches and scope != "false":
-            groups.setdefault((freeze.tiers, scope), []).extend(stretches)
-    if len(groups) > MOST_GROUPS:
-        coarsened = True
-        every = frozenset(tier for tiers, _ in groups for tier in tiers)
-        groups = {(every, "true"): [interval for found in groups.values() for interval in found]}
-    spans = {group: _spans(found) for group, found in sorted(groups.items(), key=lambda g: (sorted(g[0][0]), g[0][1]))}
-    count = sum(map(len, spans.values()))
-    if count > MOST_INTERVALS:
+        if intervals:
+            key = (freeze.tiers, freeze.scope.source.model_dump_json(exclude_none=True))
+            like.setdefault(key, freeze)
+            found.setdefault(key, []).extend(intervals)
+    spans = {
+        key: _spans(each) for key, each in sorted(found.items(), key=lambda item: (sorted(item[0][0]), item[0][1]))
+    }
+    if sum(map(len, spans.values())) > MOST_INTERVALS:
         coarsened = True
         spans = _coarser(spans, MOST_INTERVALS)
-    expression = _inside(spans, tiers_of, unknown) if spans else "false"
-    if len(expression) > LONGEST:
-        coarsened = True
-        expression = _inside({(frozenset(), "true"): _joined(spans)}, lambda _: "true", "false")
-    return Closed(expression, sum(map(len, spans.values())), coarsened, until, frozenset(known))
+    groups = tuple(Group(like[key], each) for key, each in spans.items())
+    second = int(now.timestamp())
+    edges = (edge for group in groups for span in group.spans for edge in span if edge <= second)
+    made = Stretches(groups, coarsened, until, max(edges, default=0), frozenset(known))
+    return made.everywhere() if len(groups) > MOST_GROUPS else made
 
 
 def _stretches(freeze: Hold, now: datetime, until: datetime) -> tuple[list[Interval], bool]:
@@ -122,7 +129,7 @@ def _ceiling(instant: datetime) -> int:
     return -int(-instant.astimezone(UTC).timestamp() // 1)
 
 
-def _coarser(spans: dict[Group, Spans], most: int) -> dict[Group, Spans]:
+def _coarser(spans: dict[K, Spans], most: int) -> dict[K, Spans]:
     """`spans` with the smallest gaps closed until `most` are left, or one for each group."""
     gaps = [
         (following[0] - before[1], number, index)
@@ -131,22 +138,22 @@ def _coarser(spans: dict[Group, Spans], most: int) -> dict[Group, Spans]:
     ]
     surplus = sum(map(len, spans.values())) - most
     closing = {(number, index) for _, number, index in sorted(gaps)[: max(0, surplus)]}
-    joined: dict[Group, Spans] = {}
-    for number, (group, found) in enumerate(spans.items()):
+    joined: dict[K, Spans] = {}
+    for number, (key, found) in enumerate(spans.items()):
         kept: list[tuple[int, int]] = []
         for index, span in enumerate(found):
             if kept and (number, index - 1) in closing:
                 kept[-1] = (kept[-1][0], span[1])
             else:
                 kept.append(span)
-        joined[group] = tuple(kept)
+        joined[key] = tuple(kept)
     return joined
 
 
-def _joined(spans: dict[Group, Spans]) -> Spans:
+def _joined(spans: Iterable[Spans]) -> Spans:
     """All spans as one list, those that overlap or touch made one."""
     found: list[tuple[int, int]] = []
-    for start, end in sorted(span for each in spans.values() for span in each):
+    for start, end in sorted(span for each in spans for span in each):
         if found and start <= found[-1][1]:
             found[-1] = (found[-1][0], max(found[-1][1], end))
         else:
@@ -154,21 +161,25 @@ def _joined(spans: dict[Group, Spans]) -> Spans:
     return tuple(found)
 
 
-def _inside(spans: dict[Group, Spans], tiers_of: Callable[[frozenset[int]], str], unknown: str) -> str:
-    terms = [] if unknown == "false" else [f"(({unknown}) && ({_covers(_joined(spans))}))"]
-    for tiers in dict.fromkeys(tiers for tiers, _ in spans):
-        scopes = (f"(({scope}) && ({_covers(found)}))" for (of, scope), found in spans.items() if of == tiers)
-        terms.append(f"(({tiers_of(tiers)}) && ({' || '.join(scopes)}))")
-    return f"{CLOCK}.exists(t, {' || '.join(terms)})"
-
-
-def _covers(spans: Sequence[tuple[int, int]]) -> str:
+def covers(spans: Sequence[tuple[int, int]]) -> str:
     """Whether the instant `t` is in any of `spans`; an instant that is not known is in each."""
     listed = ", ".join(f"[{start}, {end}]" for start, end in spans)
     return f"t < 0 || [{listed}].exists(i, t >= i[0] && t < i[1])"
 
 
-_FIELDS = "metadata.?managedFields.orValue([])"
+def inside(made: Stretches, meant: Callable[[Group], str], unknown: str = "false") -> str:
+    """Whether the request is made inside a stretch of a group that it is `meant` by, by the clock that it carries.
+
+    `unknown` is true of what lives where nobody knows yet what selects it: for that all stretches count.
+    """
+    terms = [f"(({selects}) && ({covers(g.spans)}))" for g in made.groups if (selects := meant(g)) != "false"]
+    if unknown != "false" and made.groups:
+        terms.append(f"(({unknown}) && ({covers(_joined([group.spans for group in made.groups]))}))")
+    if not terms:
+        return "false"
+    return f"{clock(made.epoch)}.exists(t, {' || '.join(terms)})"
+
+
 _SAME = " && ".join(
     f"m.?{key}.orValue('') == f.?{key}.orValue('')"
     for key in ("time", "manager", "operation", "apiVersion", "subresource")
@@ -176,11 +187,19 @@ _SAME = " && ".join(
 _OLD, _NEW = (f"{which}.?metadata.?managedFields.orValue([])" for which in ("oldObject", "object"))
 _FRESH = f"{_NEW}.filter(m, !{_OLD}.exists(f, {_SAME}))"
 _ONE = f"size(fresh) == 1 && fresh[0].?manager.orValue('') != '{FOLDED}' && has(fresh[0].time)"
-CLOCK = (
-    # Size guards first: a cost overrun under failurePolicy Fail refuses everything.
-    "(request.operation == 'CREATE'"
-    " ? [int(timestamp(object.?metadata.?creationTimestamp.orValue('1969-12-31T23:59:59Z')))]"
-    f" : size({_NEW}) == 0 || size({_NEW}) > {MOST_ENTRIES} || size({_OLD}) > {MOST_ENTRIES} ? [-1]"
-    f" : [{_FRESH}].map(fresh, {_ONE} ? int(timestamp(fresh[0].time)) : -1))"
-)
-"""A list of one: the instant at which the request is made, in seconds since 1970, or -1 when it is not known."""
+SCALE = "has(request.subResource) && request.subResource == 'scale'"
+
+
+def clock(epoch: int) -> str:
+    """A list of one: when the request is made, in seconds since 1970, or -1 when that is not known.
+
+    A deletion and a Scale carry no clock. There the operator's last word counts: which stretches were on at `epoch`, the
+    last edge of one that it has seen. Size guards come first: a cost overrun under failurePolicy Fail refuses everything.
+    """
+    return (
+        f"(request.operation == 'DELETE' || ({SCALE}) ? [{epoch}]"
+        " : request.operation == 'CREATE'"
+        " ? [int(timestamp(object.?metadata.?creationTimestamp.orValue('1969-12-31T23:59:59Z')))]"
+        f" : size({_NEW}) == 0 || size({_NEW}) > {MOST_ENTRIES} || size({_OLD}) > {MOST_ENTRIES} ? [-1]"
+        f" : [{_FRESH}].map(fresh, {_ONE} ? int(timestamp(fresh[0].time)) : -1))"
+    )

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from tierguard.api.model import rfc3339
 from tierguard.api.scope import ChangeKind
-from tierguard.guard.model.change import HARMLESS, Change
+from tierguard.guard.model.change import HARMLESS, Change, gravest_first
 from tierguard.guard.model.decision import Finding
 from tierguard.guard.model.hold import Hold
 from tierguard.guard.tiers.classify import Classified
@@ -13,6 +14,9 @@ from tierguard.schedule import Interval
 
 FREEZE_RULE = "freeze"
 WINDOW_RULE = "window"
+
+NOTICE = timedelta(hours=24)
+"""A freeze that begins within this time is as good as active to whatever would weaken it."""
 
 _MOST_STEPS = 1000
 """Bound of the search for the next free instant: 1000 stretches back to back are no calendar that anyone plans with."""
@@ -30,6 +34,8 @@ class Matching:
     windows: tuple[Hold, ...]
     kinds: tuple[ChangeKind, ...]
     available_since: datetime | None = None
+    frozen_kinds: tuple[ChangeKind, ...] = ()
+    """What the change is besides, to freezes alone: no window ever held it."""
     excepted: Mapping[str, datetime] = field(default_factory=dict)
 
     @classmethod
@@ -41,28 +47,40 @@ class Matching:
         kinds: tuple[ChangeKind, ...],
         available_since: datetime | None = None,
         excepted: Callable[[Hold], datetime | None] = lambda _: None,
+        tied: Sequence[Classified] = (),
+        frozen_kinds: tuple[ChangeKind, ...] = (),
     ) -> "Matching":
-        """Those that select either side of the change: the old object or the new one. Relabelling is no way out."""
-        frozen = tuple(hold for hold in freezes if hold.deploys and _selects(hold, sides))
+        """Those that select either side of the change: the old object or the new one. Relabelling is no way out.
+
+        Freezes also hold what acts for one of the `tied` workloads, which they select.
+        """
+        meant = (*sides, *tied)
+        frozen = tuple(hold for hold in freezes if hold.deploys and _selects(hold, meant))
         return cls(
             frozen,
             tuple(hold for hold in windows if _selects(hold, sides)),
             kinds,
             available_since,
+            frozen_kinds,
             {hold.source: until for hold in frozen if (until := excepted(hold)) is not None},
         )
 
     def frozen_by(self, now: datetime) -> Iterator[tuple[Hold, Interval]]:
-        """The freezes that hold the change at `now`, each with the stretch that does."""
+        """The freezes that hold the change at `now`, each with the stretch that does.
+
+        What would leave a freeze is held from a day before it begins: people have planned by it.
+        """
+        leaves = ChangeKind.DECLASSIFY in self.kinds
         for hold in self.freezes:
             interval = hold.timeline.covering(now)
+            if interval is None:
+                coming = hold.timeline.next_after(now) if leaves else None
+                if coming is not None and coming.start - now <= NOTICE and not hold.lets(ChangeKind.DECLASSIFY):
+                    yield hold, coming
+                continue
             # Nobody could know of a freeze before it was made, wherever its startsAt is: what was rolled out until then was
             # rolled out in good faith, and is something to go back to.
-            if (
-                interval is not None
-                and not self._excepted(hold, now)
-                and self._refused(hold, max(interval.start, hold.created))
-            ):
+            if not self._excepted(hold, now) and self._refused(hold, max(interval.start, hold.created)):
                 yield hold, interval
 
     def freezes_between(self, start: datetime, end: datetime) -> bool:
@@ -105,7 +123,8 @@ class Matching:
         return None
 
     def _refused(self, hold: Hold, began: datetime | None) -> bool:
-        return any(not self._passes(kind, hold, began) for kind in self.kinds)
+        kinds = self.kinds if began is None else (*self.kinds, *self.frozen_kinds)
+        return any(not self._passes(kind, hold, began) for kind in kinds)
 
     def _passes(self, kind: ChangeKind, hold: Hold, began: datetime | None) -> bool:
         if kind in HARMLESS:
@@ -137,9 +156,10 @@ def findings(matching: Matching, now: datetime, change: Change, note: str = "") 
     if not frozen and not shut:
         return  # nearly always
     subject = change.subject
-    kinds = " and ".join(kind.value for kind in matching.kinds)
-    what = kinds + (f" ({note})" if note else "")
-    for hold, _ in frozen:
+    behind = f" ({note})" if note else ""
+    kinds = _words(matching.kinds)
+    what = _words(gravest_first({*matching.kinds, *matching.frozen_kinds})) + behind
+    for hold, interval in frozen:
         if matching.kinds == (ChangeKind.ROLLBACK,) and hold.lets(ChangeKind.ROLLBACK):
             what = f"{kinds} (to what was not available before the freeze)"
         ticket = f" ({hold.ticket})" if hold.ticket else ""
@@ -148,9 +168,10 @@ def findings(matching: Matching, now: datetime, change: Change, note: str = "") 
             FREEZE_RULE,
             hold.source,
             "UnreadableFreeze" if hold.broken else "ActiveFreeze",
-            f"{what} of {subject} is frozen by {hold.name}{ticket}: {why}",
+            f"{what} of {subject} is frozen by {hold.name}{ticket}{_begins(interval, now)}: {why}",
             _meanwhile(hold),
         )
+    what = kinds + behind
     if shut:
         first = min(shut, key=_opening(now))
         ticket = f" ({first.ticket})" if first.ticket else ""
@@ -162,6 +183,14 @@ def findings(matching: Matching, now: datetime, change: Change, note: str = "") 
             + (f": {first.broken or first.reason}" if first.broken or first.reason else ""),
             _meanwhile(first),
         )
+
+
+def _words(kinds: Iterable[ChangeKind]) -> str:
+    return " and ".join(kind.value for kind in kinds)
+
+
+def _begins(interval: Interval, now: datetime) -> str:
+    return f", which begins {rfc3339(interval.start)}" if interval.start > now else ""
 
 
 def _meanwhile(hold: Hold) -> str:

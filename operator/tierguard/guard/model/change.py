@@ -54,6 +54,8 @@ class Change:
     user: str = ""
     answers: Mapping[Question, bool] = field(default_factory=dict)
     """What RBAC said about `user`, as far as it was asked."""
+    subresource: str = ""
+    """`status`, `resize`, `ephemeralcontainers` or `finalize`, where the change comes that way. A `/scale` is an update."""
 
     def may(self, verb: str, name: str = "") -> bool:
         """Whether the user may do `verb`. Raises Unanswered when nobody has asked yet."""
@@ -76,6 +78,7 @@ SEVERITY = (
     ChangeKind.SCALE_TO_ZERO,
     ChangeKind.CREATE,
     ChangeKind.ROLLOUT,
+    ChangeKind.TRAFFIC,
     ChangeKind.CONFIGURATION,
     ChangeKind.SETTINGS,
     ChangeKind.SCALE_DOWN,

@@ -4,9 +4,10 @@ The webhook fills one from its watches, the command line from files, a test by h
 take each container once, and every container here is only ever changed by swapping one value for another.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tierguard.disruption import Budget
 from tierguard.guard.model import objects
@@ -20,20 +21,34 @@ CONTROLLERS = frozenset(
     {
         "system:kube-controller-manager",
         "system:kube-scheduler",
+        "system:cloud-controller-manager",
         *(
             f"system:serviceaccount:kube-system:{name}"
             for name in (
+                "clusterrole-aggregation-controller",
                 "cronjob-controller",
                 "daemon-set-controller",
                 "deployment-controller",
                 "disruption-controller",
+                "endpoint-controller",
+                "endpointslice-controller",
+                "endpointslicemirroring-controller",
+                "ephemeral-volume-controller",
+                "expand-controller",
                 "generic-garbage-collector",
                 "job-controller",
                 "namespace-controller",
                 "node-controller",
+                "persistent-volume-binder",
                 "pod-garbage-collector",
+                "pvc-protection-controller",
                 "replicaset-controller",
                 "replication-controller",
+                "resource-claim-controller",
+                "resourcequota-controller",
+                "root-ca-cert-publisher",
+                "service-account-controller",
+                "service-controller",
                 "statefulset-controller",
                 "taint-eviction-controller",
                 "ttl-after-finished-controller",
@@ -42,6 +57,9 @@ CONTROLLERS = frozenset(
     }
 )
 """Who Kubernetes' own controllers are. What they write follows from a change that was already decided."""
+
+KUBELET = "system:node:"
+"""How the user names of kubelets begin (authorizer/node): they write what nodes observe, all the time."""
 
 AUTOSCALERS = frozenset({"system:serviceaccount:kube-system:horizontal-pod-autoscaler"})
 """Whose scaling works through every freeze."""
@@ -70,6 +88,10 @@ class Identities:
     """Who applies what was reviewed in Git, and so may write other people's names."""
     rotators: frozenset[str] = ROTATORS
     """Who renews certificates and secrets: their writes to what workloads read are no changes."""
+
+    def controls(self, user: str) -> bool:
+        """Whether `user` is a controller or a kubelet: what those write follows from a change that was decided."""
+        return user in self.controllers or user.startswith(KUBELET)
 
 
 @dataclass(slots=True)
@@ -104,6 +126,22 @@ class State:
     """Empty where nobody watches nodes: the webhook and the command line judge no placement."""
     pods_in: dict[str, dict[str, PlacedPod]] = field(default_factory=dict)
     """By namespace and name; empty where nobody watches pods."""
+    pull_secrets_in: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
+    """By namespace and ServiceAccount, the Secrets with which its pods pull their images."""
+    revisions: dict[str, int] | None = None
+    """By namespace, how often its workloads changed. None for a state that somebody may change in place: nothing that is
+    worked out from one is kept."""
+    indexes: dict[Any, tuple[Any, Any]] = field(default_factory=dict)
+    """What was worked out, with what it was worked out from (`tiers.neighbours`, `indexed`)."""
+
+    def indexed(self, key: tuple[str, str], source: Any, make: Callable[[Any], Any]) -> Any:
+        """`make(source)`, kept under `key` as long as `source` is the same object."""
+        if self.revisions is None:
+            return make(source)
+        kept = self.indexes.get(key)
+        if kept is None or kept[0] is not source:
+            kept = self.indexes[key] = (source, make(source))
+        return kept[1]
 
     def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
         """The workload of that name, if it is known."""
@@ -142,9 +180,8 @@ class State:
         there = self.autoscalers_in.get(workload.namespace)
         if not there:
             return None
-        found = [
-            autoscaler for autoscaler in tuple(there.values()) if autoscaler.target == (workload.kind, workload.name)
-        ]
+        by_target = self.indexed(("autoscalers", workload.namespace), there, _by_target)
+        found: list[Autoscaler] = by_target.get((workload.kind, workload.name), [])
         return min(found, key=lambda autoscaler: (autoscaler.minimum, autoscaler.name), default=None)
 
     def least_replicas(self, workload: Workload) -> int | None:
@@ -160,3 +197,10 @@ class State:
     def budgets(self, namespace: str) -> Iterable[Budget]:
         """The disruption budgets of `namespace`."""
         return self.budgets_in.get(namespace, ())
+
+
+def _by_target(autoscalers: dict[str, Autoscaler]) -> dict[tuple[str, str], list[Autoscaler]]:
+    found: dict[tuple[str, str], list[Autoscaler]] = {}
+    for autoscaler in tuple(autoscalers.values()):
+        found.setdefault(autoscaler.target, []).append(autoscaler)
+    return found

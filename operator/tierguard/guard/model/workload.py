@@ -14,6 +14,8 @@ from tierguard.guard.model.once import once
 # Written by controllers into the templates that they copy; they are no part of what a person wrote.
 HASH_LABELS = ("pod-template-hash", "controller-revision-hash", "pod-template-generation")
 _COPIED_INTO_PODS = ("finalizers", "name", "generateName", "namespace", "ownerReferences")
+JOB_NAME = "batch.kubernetes.io/job-name"
+"""A label that the Job controller gives to its pods, and that no other pods have."""
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
@@ -38,6 +40,11 @@ class WorkloadKind:
     """`group/version`, as manifests write it."""
     no_settings: frozenset[str] = field(init=False)
     """The keys of `spec` that are the pod template, the replicas or the pause switch."""
+
+    @property
+    def path(self) -> str:
+        """Where the API server has all of them."""
+        return f"/{'apis' if self.group else 'api'}/{self.api_version}/{self.resource}"
 
     def __post_init__(self) -> None:
         written = f"{self.group}/{self.version}" if self.group else self.version
@@ -65,6 +72,9 @@ WORKLOAD_KINDS: Mapping[str, WorkloadKind] = {
         WorkloadKind("StatefulSet", "apps", "v1", "statefulsets", _TEMPLATE, _REPLICAS, announced_deletion=True),
         WorkloadKind("DaemonSet", "apps", "v1", "daemonsets", _TEMPLATE, announced_deletion=True),
         WorkloadKind("ReplicaSet", "apps", "v1", "replicasets", _TEMPLATE, _REPLICAS, made_by_controllers=True),
+        WorkloadKind(
+            "ReplicationController", "", "v1", "replicationcontrollers", _TEMPLATE, _REPLICAS, announced_deletion=True
+        ),
         WorkloadKind("Pod", "", "v1", "pods", (), made_by_controllers=True),
         WorkloadKind("Job", "batch", "v1", "jobs", _TEMPLATE, paused=("spec", "suspend"), made_by_controllers=True),
         WorkloadKind(
@@ -239,17 +249,41 @@ def _cannot_move(container: KubeObject, immutable_tags: tuple[str, ...]) -> bool
 
 
 def references(pod_spec: KubeObject) -> frozenset[tuple[str, str]]:
-    """(`ConfigMap` or `Secret`, name) of all that pods of `pod_spec` mount or read into their environment."""
+    """(`ConfigMap`, `Secret` or `ServiceAccount`, name) of all without which pods of `pod_spec` are not made or not started.
+
+    That is what they mount or read into their environment, what their images and volumes are fetched with, and the account
+    that they run as.
+    """
     return frozenset((kind, name) for kind, name in _references(pod_spec) if name)
 
 
+_SECRET_OF_VOLUME = {
+    "azureFile": ("secretName",),
+    "cephfs": ("secretRef", "name"),
+    "csi": ("nodePublishSecretRef", "name"),
+    "flexVolume": ("secretRef", "name"),
+    "iscsi": ("secretRef", "name"),
+    "rbd": ("secretRef", "name"),
+    "scaleIO": ("secretRef", "name"),
+    "storageos": ("secretRef", "name"),
+}
+"""Where volumes that are no Secrets name the one that they are mounted with (core/v1 VolumeSource)."""
+
+
 def _references(pod_spec: KubeObject) -> Iterator[tuple[str, str]]:
+    if pod_spec:
+        written = pod_spec.get("serviceAccountName") or pod_spec.get("serviceAccount") or "default"
+        yield "ServiceAccount", str(written)
+    for secret in objects.sequence(pod_spec, "imagePullSecrets"):
+        yield "Secret", str(objects.value(secret, "name") or "")
     for volume in objects.sequence(pod_spec, "volumes"):
         for source in (volume, *objects.sequence(volume, "projected", "sources")):
             yield "ConfigMap", str(objects.value(source, "configMap", "name") or "")
             # A volume names its secret `secretName`, a projected source `name`.
             secret = objects.mapping(source, "secret")
             yield "Secret", str(secret.get("secretName") or secret.get("name") or "")
+        for kind, path in _SECRET_OF_VOLUME.items():
+            yield "Secret", str(objects.value(volume, kind, *path) or "")
     for part in ("initContainers", "containers", "ephemeralContainers"):
         for container in objects.sequence(pod_spec, part):
             for source in objects.sequence(container, "envFrom"):

@@ -8,14 +8,15 @@ from tierguard.api.scope import ChangeKind
 from tierguard.disruption import Budget, allowed_when_healthy
 from tierguard.guard.message import ALLOWED_AS_IS, compose
 from tierguard.guard.model.change import Change, being_deleted
-from tierguard.guard.model.decision import Decision, Effect, Finding, Outcome, Undecidable
+from tierguard.guard.model.decision import Decision, Effect, Finding, Outcome
 from tierguard.guard.model.state import State
-from tierguard.guard.resources.configuration import blocked_by_workloads
+from tierguard.guard.resources.resource import FINALIZERS, OWNERS, SPEC, UPDATE, Resource, Tie
+from tierguard.guard.resources.surroundings import blocked_by_workloads, gone_already, leads_to_deletion, there, united
 from tierguard.guard.rules import DisruptionBudget
-from tierguard.guard.rules.coverage import controllers_of, pod_labels
+from tierguard.guard.rules.coverage import controllers_of, covered_by, pod_labels
 from tierguard.guard.rules.disruption_budget import NOT_MAINTAINED
 from tierguard.guard.rules.evaluate import judge
-from tierguard.guard.tiers.classify import Classified, classify
+from tierguard.guard.tiers.classify import Classified
 
 _RULE = DisruptionBudget.id
 
@@ -27,24 +28,22 @@ def evaluate_budget(change: Change, state: State, now: datetime) -> Decision:
     is there: a second one on the same pods, or one that blocks drains, is refused in all of them.
     """
     old, new = change.old, change.new
-    if old is not None and being_deleted(old):
+    if gone_already(change):
         return ALLOWED_AS_IS
     before, after = (None if obj is None else _placed(Budget.of(obj), change) for obj in (old, new))
-    if before == after:
+    ends = leads_to_deletion(change)
+    if before == after and not ends:
         return ALLOWED_AS_IS
-    labels = state.namespaces.get(change.namespace)
-    if labels is None:
-        message = f"namespace {change.namespace} is not known yet"
-        raise Undecidable(message)
+    neighbours = there(change, state)
+    sides = [side for side in (before, after) if side is not None]
     covered = [
-        classify(workload, change.namespace, labels, state)
-        for workload in state.in_namespace(change.namespace)
-        if not being_deleted(workload.raw)
-        and any(b is not None and b.selects(pod_labels(workload)) for b in (before, after))
+        subject
+        for subject in united(*(covered_by(side, neighbours) for side in sides))
+        if not being_deleted(subject.workload.raw)
     ]
     found, absent = _consequences(covered, (_with(state, change, before), _with(state, change, after)), now)
     if before is not None:
-        looser = [c for c in covered if c.tier is not None and _loosens(c, before, after, state)]
+        looser = [c for c in covered if c.tier is not None and (ends or _loosens(c, before, after, state))]
         decision = blocked_by_workloads(change, looser, state, now, found)
         return replace(decision, hinges_on_absence=absent and decision.outcome is Outcome.DENIED)
     kinds = (ChangeKind.CREATE,)
@@ -90,3 +89,15 @@ def _consequences(
         found += [replace(finding, detail=f"{subject.workload}: {finding.detail}") for finding in mine]
         absent = absent or (judged.rests_on_absence and any(f.effect is Effect.DENY for f in mine))
     return tuple(found), absent
+
+
+BUDGET = Resource(
+    kind="PodDisruptionBudget",
+    group="policy",
+    version="v1",
+    resource="poddisruptionbudgets",
+    evaluate=evaluate_budget,
+    held=(SPEC, OWNERS, FINALIZERS),
+    ties=frozenset({Tie.PLACE}),
+    subresources={"status": (UPDATE,)},
+)

@@ -20,6 +20,18 @@ _LABEL_MAPS = (
 )
 
 
+def conjunction(*terms: str) -> str:
+    """All of `terms`; none of them is evaluated once one is false."""
+    if "false" in terms:
+        return "false"
+    return " && ".join(f"({term})" for term in terms if term != "true") or "true"
+
+
+def disjunction(*terms: str) -> str:
+    """Any of `terms`."""
+    return " || ".join(f"({term})" for term in dict.fromkeys(terms) if term != "false") or "false"
+
+
 def text(value: str) -> str:
     """`value` as a CEL string literal."""
     return json.dumps(value, ensure_ascii=True)
@@ -72,3 +84,10 @@ def selector(source: Selector | None) -> str:
             }[requirement.operator]
         )
     return " && ".join(f"({part})" for part in parts) or "true"
+
+
+VOLUMES = (
+    "(o.?spec.?volumes.orValue([]) + o.?spec.?template.?spec.?volumes.orValue([])"
+    " + o.?spec.?jobTemplate.?spec.?template.?spec.?volumes.orValue([]))"
+)
+"""The volumes of the object `o`, be it a Pod or what has a template of one."""

@@ -11,6 +11,7 @@ from tierguard.guard.model.change import Change, being_deleted, gains_owner
 from tierguard.guard.model.decision import Decision, Effect, Finding
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
+from tierguard.guard.resources.resource import ANNOUNCEMENT, CHANGES, OWNERS, SPEC, Resource
 from tierguard.guard.tiers.deletion import announced, announces, not_announced
 
 DEFINITIONS = frozenset(f"{kind.plural}.{GROUP}" for kind in KINDS)
@@ -44,3 +45,17 @@ def _serves(definition: KubeObject) -> bool:
         objects.value(version, "name") == VERSION and version.get("served") is True and version.get("storage") is True
         for version in objects.sequence(definition, "spec", "versions")
     )
+
+
+DEFINITION = Resource(
+    kind="CustomResourceDefinition",
+    group="apiextensions.k8s.io",
+    version="v1",
+    resource="customresourcedefinitions",
+    evaluate=evaluate_definition,
+    held=(SPEC, OWNERS, ANNOUNCEMENT),
+    ties=frozenset(),
+    operations=CHANGES,
+    namespaced=False,
+    announced=True,
+)

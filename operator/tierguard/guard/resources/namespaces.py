@@ -11,23 +11,38 @@ from tierguard.guard.model.change import Change, being_deleted, gains_owner
 from tierguard.guard.model.decision import Decision, Effect, Finding
 from tierguard.guard.model.scope import GUARDED_TIERS, TIER_LABEL, no_tier, tier_of_label
 from tierguard.guard.model.state import State
+from tierguard.guard.resources.resource import (
+    ANNOUNCEMENT,
+    CHANGES,
+    FINALIZERS,
+    LABELS,
+    OWNERS,
+    SPEC,
+    UPDATE,
+    Resource,
+    Tie,
+    sheds_finalizer,
+)
+from tierguard.guard.resources.surroundings import gone_already
 from tierguard.guard.tiers.classify import Classified, classify
-from tierguard.guard.tiers.declassify import leaves
+from tierguard.guard.tiers.declassify import joins, leaves
 from tierguard.guard.tiers.deletion import announced, announces, asks_for_announcement, not_announced
+from tierguard.guard.tiers.neighbours import neighbours
 
 
 def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
     """Relabelling a namespace may declassify its workloads; deleting one deletes them all."""
     old, new = change.old, change.new
-    if old is not None and being_deleted(old):
+    if gone_already(change):
         return ALLOWED_AS_IS
     invalid = _invalid_tier(change)
     if old is None:
         return compose(change, (ChangeKind.CREATE,), None, invalid) if invalid else ALLOWED_AS_IS
     announcing = new is not None and announces(old, new)
     owned = new is not None and gains_owner(old, new)
+    ends = new is not None and (sheds_finalizer(old, new) or _sheds_content(old, new))
     relabelled = new is not None and objects.labels(old) != objects.labels(new)
-    if new is not None and not (announcing or owned or relabelled):
+    if new is not None and not (announcing or owned or relabelled or ends):
         return ALLOWED_AS_IS
     guarded = _guarded(change, old, state)
     tier = min((c.tier for c in guarded if c.tier is not None), default=tier_of_label(objects.labels(old)))
@@ -40,26 +55,51 @@ def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
             asked = (Effect.DENY, f"Tier/{tier}")
         if asked is not None and not announcing and not announced(old):
             found = [not_announced("namespace", "", change.name, *asked)]
+    elif ends:
+        kinds, sides = (ChangeKind.DELETE,), guarded
     else:
-        kinds, sides, found = (ChangeKind.DECLASSIFY,), _leaving(change, guarded, objects.labels(new), state), invalid
+        kinds, (sides, joining) = (ChangeKind.DECLASSIFY,), _moved(change, guarded, objects.labels(new), state)
+        found = invalid
+        if joining and not sides:
+            kinds, sides = (ChangeKind.CREATE,), joining
     if not sides and not found:
         return ALLOWED_AS_IS
-    matching = Matching.of(sides, state.freezes, state.windows, kinds)
+    # The end of a deletion was decided when it began, and joining has always passed outside of freezes.
+    windows = () if kinds == (ChangeKind.CREATE,) or (ends and new is not None and not owned) else state.windows
+    matching = Matching.of(sides, state.freezes, windows, kinds)
     blocking = block(change, matching, now, "announcing it" if announcing else "")
     decision = compose(change, kinds, tier, [*blocking.findings, *found], blocking.possible_from, holds=blocking.holds)
     return blocking.on(decision)
 
 
+def _sheds_content(old: objects.KubeObject, new: objects.KubeObject) -> bool:
+    """Whether a namespace on its way out is finished by hand: what was in it stays behind, with nobody to see it."""
+    if not being_deleted(old):
+        return False
+    before, after = (set(map(str, objects.sequence(side, "spec", "finalizers"))) for side in (old, new))
+    return bool(before - after)
+
+
 def _guarded(change: Change, old: objects.KubeObject, state: State) -> tuple[Classified, ...]:
     before = objects.labels(old)
-    classified = (classify(workload, change.name, before, state) for workload in state.in_namespace(change.name))
-    return tuple(c for c in classified if c.guarded or c.policies)
+    known = state.namespaces.get(change.name)
+    labels = known if known is not None and known == before else before
+    return tuple(c for c in neighbours(change.name, labels, state).members if c.guarded(state))
 
 
-def _leaving(
+def _moved(
     change: Change, guarded: tuple[Classified, ...], after: objects.Labels, state: State
-) -> tuple[Classified, ...]:
-    return tuple(c for c in guarded if leaves(c, classify(c.workload, change.name, after, state), state))
+) -> tuple[tuple[Classified, ...], tuple[Classified, ...]]:
+    """The workloads that the new labels take out of what guards them, and those that they bring into a freeze."""
+    later = [(c, classify(c.workload, change.name, after, state)) for c in guarded]
+    left = tuple(c for c, new in later if leaves(c, new, state))
+    before = {id(c.workload.raw) for c in guarded}
+    others = (
+        classify(w, change.name, after, state) for w in state.in_namespace(change.name) if id(w.raw) not in before
+    )
+    joined = [new for c, new in later if joins(c, new, state)]
+    joined += [new for new in others if new.tier is not None and any(map(new.selected_by, state.freezes))]
+    return left, tuple(joined)
 
 
 def _invalid_tier(change: Change) -> list[Finding]:
@@ -75,3 +115,18 @@ def _invalid_tier(change: Change) -> list[Finding]:
             "set it to 0, 1, 2, 3 or 4",
         )
     ]
+
+
+NAMESPACE = Resource(
+    kind="Namespace",
+    group="",
+    version="v1",
+    resource="namespaces",
+    evaluate=evaluate_namespace,
+    held=(LABELS, OWNERS, ANNOUNCEMENT, FINALIZERS, SPEC),
+    ties=frozenset({Tie.LABELS, Tie.NAME}),
+    operations=CHANGES,
+    subresources={"status": (UPDATE,), "finalize": (UPDATE,)},
+    namespaced=False,
+    announced=True,
+)

@@ -5,17 +5,17 @@ is not weakened by one person alone: it is lifted, or excepted from, by two (`si
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tierguard.api.freeze import FreezeSpec
-from tierguard.api.kinds import FREEZE, POLICY, WINDOW
-from tierguard.api.model import ApiModel, rfc3339
+from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
+from tierguard.api.model import GROUP, VERSION, ApiModel, rfc3339
 from tierguard.api.policy import PolicySpec
 from tierguard.api.scope import ChangeKind
 from tierguard.api.window import WindowSpec
 from tierguard.guard.freezes.blocking import settle
 from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, compile_window, validate
-from tierguard.guard.freezes.matching import FREEZE_RULE, WINDOW_RULE, Matching
+from tierguard.guard.freezes.matching import FREEZE_RULE, NOTICE, WINDOW_RULE, Matching
 from tierguard.guard.governance.loosening import loosens_policy, loosens_window
 from tierguard.guard.governance.signatures import unsigned
 from tierguard.guard.message import ALLOWED_AS_IS, compose
@@ -25,12 +25,10 @@ from tierguard.guard.model.decision import Decision, Finding
 from tierguard.guard.model.hold import Hold
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
+from tierguard.guard.resources.resource import OWNERS, SPEC, Resource
 from tierguard.schedule import FOREVER, Interval
 
 SPECS: Mapping[str, type[ApiModel]] = {FREEZE.kind: FreezeSpec, WINDOW.kind: WindowSpec, POLICY.kind: PolicySpec}
-NOTICE = timedelta(hours=24)
-"""A freeze that begins within this time is as good as active: people have planned by it."""
-
 WEAKENING_RULE = "weakening"
 
 
@@ -168,3 +166,18 @@ def _lost(before: Hold, after: Hold, interval: Interval, now: datetime) -> Itera
             yield f"scope.{'namespaceSelector' if field.startswith('n') else 'workloadSelector'} changed"
     if after.allow - before.allow:
         yield "allow gains " + ", ".join(sorted(after.allow - before.allow))
+
+
+OWN = tuple(
+    Resource(
+        kind=kind.kind,
+        group=GROUP,
+        version=VERSION,
+        resource=kind.plural,
+        evaluate=evaluate_resource,
+        held=(SPEC, OWNERS),
+        ties=frozenset(),
+        namespaced=False,
+    )
+    for kind in KINDS
+)

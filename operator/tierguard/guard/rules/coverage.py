@@ -1,28 +1,30 @@
 """Which disruption budgets cover which workloads, and how many pods each of these brings."""
 
+from collections.abc import Iterable
+
 from tierguard.disruption import Budget, Controller
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.workload import JOB_NAME, Workload
+from tierguard.guard.tiers.classified import Classified
+from tierguard.guard.tiers.neighbours import ByLabels, Neighbours, neighbours
 
 SCALED_KINDS = frozenset({"Deployment", "StatefulSet"})
 """Kinds that are to have a budget: a drain passes over the pods of DaemonSets."""
 
-JOB_NAME = "batch.kubernetes.io/job-name"
-"""A label that the Job controller gives to its pods, and that no other pods have."""
 FEWEST = 2
 """Replicas below which no budget can do anything."""
+_NO_LABELS: Labels = {}
 _MOST = 2**31 - 1
 """Replicas that fit the API's field; a file on the command line may say more."""
 
 
 def covering(workload: Workload, state: State) -> tuple[Budget, ...]:
     """The budgets that cover the pods of `workload`, by name, where a budget that the operator made yields to any other."""
-    found = sorted(
-        (budget for budget in state.budgets(workload.namespace) if budget.selects(pod_labels(workload))),
-        key=lambda budget: budget.name,
-    )
+    there = state.budgets_in.get(workload.namespace, ())
+    filed: ByLabels[Budget] = state.indexed(("budgets", workload.namespace), there, _by_labels)
+    found = sorted(filed.selecting(pod_labels(workload)), key=lambda budget: budget.name)
     return tuple(budget for budget in found if not budget.by_operator) or tuple(found)
 
 
@@ -34,6 +36,10 @@ def wants_budget(workload: Workload, state: State) -> bool:
 def least_pods(workload: Workload, state: State) -> int:
     """The fewest pods that a workload with replicas may come to; never what no API server would take."""
     return min(max(0, state.least_replicas(workload) or 0), _MOST)
+
+
+def _by_labels(budgets: Iterable[Budget]) -> ByLabels[Budget]:
+    return ByLabels((budget.labels, budget) for budget in budgets)
 
 
 def pod_labels(workload: Workload) -> Labels:
@@ -52,7 +58,9 @@ def controllers_of(
     nothing controls are left out: they add nothing to what is expected, and nobody replaces them.
     """
     place = None if instead is None else (instead.kind, instead.name)
-    found = {(w.kind, w.name): w for w in state.in_namespace(budget.namespace) if _covered(w, budget)}
+    there = neighbours(budget.namespace, state.namespaces.get(budget.namespace, _NO_LABELS), state)
+    beside = (subject.workload for subject in there.candidates(budget.labels))
+    found = {(w.kind, w.name): w for w in beside if _covered(w, budget)}
     if instead is not None and place is not None:
         found.pop(place, None)
         if _covered(instead, budget):
@@ -61,6 +69,11 @@ def controllers_of(
         Controller(w.kind, replicas if w is instead and replicas is not None else _pods(w, state), _has_scale(w))
         for _, w in sorted(found.items(), key=lambda item: item[0])
     ]
+
+
+def covered_by(budget: Budget, there: Neighbours) -> list[Classified]:
+    """The workloads of a namespace whose pods `budget` covers, classified or not."""
+    return [subject for subject in there.candidates(budget.labels) if budget.selects(pod_labels(subject.workload))]
 
 
 def _covered(workload: Workload, budget: Budget) -> bool:

@@ -11,7 +11,8 @@ from tierguard.guard.model.decision import Effect
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
-from tierguard.guard.tiers.classify import classify
+from tierguard.guard.tiers.classified import alone
+from tierguard.guard.tiers.neighbours import neighbours
 
 DEPENDS_ON = "tierguard.io/depends-on"
 MOST_ENTRIES = 50
@@ -93,7 +94,7 @@ def _judge(entry: str, workload: Workload, state: State, settings: DependenciesR
         )
         return
     labels = state.namespaces.get(namespace, {})
-    tiers = [classify(m, namespace, labels, state, 0).tier for m in others]
+    tiers = [alone(m, namespace, labels, state, 0).tier for m in others]
     known = [tier for tier in tiers if tier is not None]
     if (highest := max(known, default=0)) > settings.lowest_tier:
         yield Violation(
@@ -115,11 +116,6 @@ def _judge(entry: str, workload: Workload, state: State, settings: DependenciesR
 
 def _meant(kind: str | None, namespace: str, name: str, state: State) -> list[Workload]:
     """The workloads of that name, or those behind the Service of that name."""
-    there = list(state.in_namespace(namespace))
-    found = [workload for workload in there if workload.name == name and kind in (None, workload.kind)]
-    if found or kind not in (None, "Service"):
-        return found
-    selector = state.services_in.get(namespace, {}).get(name)
-    if selector is None:
-        return []
-    return [workload for workload in there if selector.items() <= workload.template_labels.items()]
+    there = neighbours(namespace, state.namespaces.get(namespace, {}), state)
+    found = [workload for workload in there.called(name) if kind in (None, workload.kind)]
+    return found if found or kind not in (None, "Service") else there.behind(name)

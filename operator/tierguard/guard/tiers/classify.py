@@ -1,93 +1,52 @@
-"""Which tier is a workload, and who says so."""
+"""Which tier is a workload, who says so, and which guarded workloads it would become a part of."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import Labels
-from tierguard.guard.model.scope import GUARDED_TIERS, tier_of_label
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.workload import Workload, claims
+from tierguard.guard.tiers.classified import Classified, alone
+from tierguard.guard.tiers.neighbours import Neighbours, neighbours
 
+__all__ = ["Classified", "classify", "ties"]
 
-@dataclass(frozen=True, slots=True)
-class Classified:
-    """A workload in its place: its tier (the lowest that anything gives it; None where nothing does) and what selects on."""
-
-    workload: Workload
-    tier: int | None
-    namespace_labels: Labels
-    policies: tuple[Policy, ...]
-    owner: "Classified | None" = None
-
-    @property
-    def guarded(self) -> bool:
-        """Tier 0 or 1."""
-        return self.tier in GUARDED_TIERS
-
-    def selected_by(self, hold: Hold) -> bool:
-        """Whether the freeze or window `hold` means the workload, whether or not it is active."""
-        return self.tier in hold.tiers and hold.scope.matches(self.namespace_labels, self.candidates)
-
-    @property
-    def candidates(self) -> tuple[Labels, ...]:
-        """The label sets that a workload selector may match: its own, its pods', and those of what controls it."""
-        return candidates_of(self.workload, self.owner)
-
-
-def candidates_of(workload: Workload, owner: Classified | None) -> tuple[Labels, ...]:
-    """The same, of a workload that is not classified yet."""
-    own = (workload.labels, workload.template_labels)
-    return own if owner is None else (*own, *owner.candidates)
-
-
-_DEEPEST_OWNER = 3
-"""Pod, Job, CronJob; Pod, ReplicaSet, Deployment. Owner references can also be forged into a circle."""
+_ADOPTED = frozenset({"Pod", "ReplicaSet"})
+"""Kinds that controllers take for their own when labels match and nobody else controls them (ControllerRefManager)."""
 
 
 def classify(
-    workload: Workload, namespace: str, namespace_labels: Labels, state: State, depth: int = _DEEPEST_OWNER
+    workload: Workload, namespace: str, namespace_labels: Labels, state: State, *, beside: bool = True
 ) -> Classified:
-    """Classify `workload`, which lives in `namespace` with `namespace_labels`, by all that `state` knows."""
-    parent = state.owner_of(workload.raw, namespace) if depth else None
-    owner = None if parent is None else classify(parent, namespace, namespace_labels, state, depth - 1)
-    candidates = candidates_of(workload, owner)
-    policies = tuple(policy for policy in state.policies if policy.scope.matches(namespace_labels, candidates))
-    tiers = [tier for tier in _tiers(workload, namespace_labels, policies, owner) if tier is not None]
-    tier = min(tiers, default=None)
-    if depth and tier != 0 and (selectors := state.services_in.get(namespace)):
-        tier = _behind(selectors, workload, tier, namespace, namespace_labels, state)
-    return Classified(workload, tier, namespace_labels, policies, owner)
+    """Classify `workload`, which lives in `namespace` with `namespace_labels`, by all that `state` knows.
+
+    `beside` counts what serves behind the same Service as a critical workload, too.
+    """
+    found = alone(workload, namespace, namespace_labels, state)
+    if not beside or found.tier == 0 or not state.services_in.get(namespace):
+        return found
+    return neighbours(namespace, namespace_labels, state).beside(found)
 
 
-def _behind(
-    selectors: Mapping[str, Labels],
-    workload: Workload,
-    tier: int | None,
-    namespace: str,
-    namespace_labels: Labels,
-    state: State,
-) -> int | None:
-    """The tier of `workload` as one of several behind a Service: what serves beside a guarded workload is guarded too."""
-    mine = [selector for selector in selectors.values() if selector.items() <= workload.template_labels.items()]
-    if not mine:
-        return tier
-    for other in state.in_namespace(namespace):
-        if other.raw is workload.raw or not any(s.items() <= other.template_labels.items() for s in mine):
-            continue
-        found = classify(other, namespace, namespace_labels, state, 0).tier
-        if found in GUARDED_TIERS and (tier is None or found < tier):
-            tier = found
-    return tier
+def ties(subject: Classified, namespace: str, state: State) -> tuple[Classified, ...]:
+    """The classified workloads that `subject` acts for, or takes part in, without being one of them by its own labels.
+
+    A pod or ReplicaSet that a controller would adopt, a pod with the name of a StatefulSet's member, whatever mounts a claim
+    of theirs, and what serves behind a Service of theirs.
+    """
+    there = neighbours(namespace, subject.namespace_labels, state)
+    found = {id(tied.workload.raw): tied for tied in _ties(subject.workload, there)}
+    return tuple(tied for tied in found.values() if not _is(tied.workload, subject.workload))
 
 
-def _tiers(
-    workload: Workload, namespace_labels: Labels, policies: tuple[Policy, ...], owner: Classified | None
-) -> Iterator[int | None]:
-    yield tier_of_label(workload.labels)
-    yield tier_of_label(workload.template_labels)
-    yield tier_of_label(namespace_labels)
-    for policy in policies:
-        yield policy.tier
-    if owner is not None:
-        yield owner.tier
+def _ties(workload: Workload, there: Neighbours) -> Iterator[Classified]:
+    if workload.kind in _ADOPTED:
+        yield from there.adopters(workload.labels)
+    if workload.kind == "Pod" and (member := there.member_of(workload.name)) is not None:
+        yield member
+    for claim in claims(workload):
+        yield from there.users_of_claim(claim)
+    yield from there.serving_beside(workload.template_labels)
+
+
+def _is(one: Workload, other: Workload) -> bool:
+    return (one.kind, one.name) == (other.kind, other.name)

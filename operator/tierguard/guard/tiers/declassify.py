@@ -1,7 +1,7 @@
 """Does a change take a workload out of what guards it? Relabelling must be no way around a freeze."""
 
 from tierguard.guard.model.objects import Labels
-from tierguard.guard.model.scope import GUARDED_TIERS, tier_of_label
+from tierguard.guard.model.scope import tier_of_label
 from tierguard.guard.model.state import State
 from tierguard.guard.tiers.classify import Classified
 
@@ -12,11 +12,18 @@ def leaves(before: Classified, after: Classified, state: State) -> bool:
         return False  # nothing that selects has changed: nearly every request
     if any(map(_raised, _label_maps(before), _label_maps(after))):
         return True  # even where the pods' label still says the old tier: the next change would take that one
-    if before.guarded and (after.tier is None or before.tier is None or after.tier > before.tier):
+    if before.tier is not None and (after.tier is None or after.tier > before.tier):
         return True
     if set(before.policies) - set(after.policies):
         return True
     return any(before.selected_by(hold) and not after.selected_by(hold) for hold in (*state.freezes, *state.windows))
+
+
+def joins(before: Classified, after: Classified, state: State) -> bool:
+    """Whether the change brings a workload into what some freeze selects: to those that it holds, it is then a new one."""
+    if before.candidates == after.candidates and before.namespace_labels == after.namespace_labels:
+        return False
+    return any(after.selected_by(freeze) and not before.selected_by(freeze) for freeze in state.freezes)
 
 
 def _label_maps(classified: Classified) -> tuple[Labels, Labels]:
@@ -24,6 +31,6 @@ def _label_maps(classified: Classified) -> tuple[Labels, Labels]:
 
 
 def _raised(old: Labels, new: Labels) -> bool:
-    """Whether a label that named a guarded tier is gone, or names a less important one."""
+    """Whether a label that named a tier is gone, or names a less important one."""
     before, after = tier_of_label(old), tier_of_label(new)
-    return before is not None and before in GUARDED_TIERS and (after is None or after > before)
+    return before is not None and (after is None or after > before)

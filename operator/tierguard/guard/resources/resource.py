@@ -1,0 +1,94 @@
+"""What a guarded kind of object is, for everybody who must agree about it.
+
+From these descriptions come the webhook rules, the conditions by which the API server decides whom to ask, the policy
+against planted times, the watches, and the table in docs/architecture.md. Python compares the fields that the conditions
+compare, so the two cannot disagree about what a freeze may hold.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Change
+from tierguard.guard.model.decision import Decision
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
+from tierguard.guard.tiers.deletion import ALLOW_DELETION
+
+CREATE, UPDATE, DELETE = "CREATE", "UPDATE", "DELETE"
+ALL = (CREATE, UPDATE, DELETE)
+CHANGES = (UPDATE, DELETE)
+
+Evaluate = Callable[[Change, State, datetime], Decision]
+Path = tuple[str, ...]
+
+SPEC: Path = ("spec",)
+LABELS: Path = ("metadata", "labels")
+OWNERS: Path = ("metadata", "ownerReferences")
+FINALIZERS: Path = ("metadata", "finalizers")
+ANNOTATIONS: Path = ("metadata", "annotations")
+ANNOUNCEMENT: Path = (*ANNOTATIONS, ALLOW_DELETION)
+
+STATUS_ONLY = frozenset({"status", "finalize"})
+"""Subresources through which nobody but a controller has business. What they can change of an object's metadata (the API
+server keeps some of it for some kinds: registry/*/strategy.go) has no honest reason to be changed there."""
+
+
+class Tie(Enum):
+    """How an object becomes guarded."""
+
+    LABELS = "its labels, its pods', its namespace's, a policy, or its owner"
+    ADOPTION = "a selector of a guarded controller"
+    POD = "a guarded claim that it mounts, or the name of a StatefulSet's member"
+    NAME = "a guarded workload names it"
+    PLACE = "its namespace has guarded workloads"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A guarded kind.
+
+    `held` are the fields that a freeze may hold, as paths; a change of anything else of it passes. `subresources` maps each
+    further path by which it can be changed to the operations there; `/scale` is not among them, as a Scale is another kind
+    (`scaled`). `announced` says that its deletion is announced, in a freeze or not. `exempt_rotators` and
+    `exempt_autoscalers` say whose writes are no change to it.
+    """
+
+    kind: str
+    group: str
+    version: str
+    resource: str
+    evaluate: Evaluate
+    held: tuple[Path, ...]
+    ties: frozenset[Tie]
+    operations: tuple[str, ...] = ALL
+    subresources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    scaled: bool = False
+    namespaced: bool = True
+    announced: bool = False
+    exempt_rotators: bool = False
+    exempt_autoscalers: bool = False
+
+    @property
+    def full_name(self) -> str:
+        """`resource.group`, as documents name it."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+    def touched(self, old: KubeObject, new: KubeObject) -> bool:
+        """Whether anything differs that a freeze may hold. Finalizers count once the object is on its way out."""
+        for path in self.held:
+            if path is FINALIZERS and objects.value(old, "metadata", "deletionTimestamp") is None:
+                continue
+            if (objects.value(old, *path) or None) != (objects.value(new, *path) or None):
+                return True
+        return False
+
+
+def sheds_finalizer(old: KubeObject, new: KubeObject) -> bool:
+    """Whether an object on its way out loses a finalizer: who takes the last one deletes it, and chooses when."""
+    if objects.value(old, "metadata", "deletionTimestamp") is None:
+        return False
+    before, after = (set(map(str, objects.sequence(side, *FINALIZERS))) for side in (old, new))
+    return bool(before - after)

@@ -1,0 +1,282 @@
+"""Workloads: Deployments and their kin, what they make, and Pods.
+
+1. What kind of change is it?  2. Does a freeze or a window hold it (`freezes.blocking`)?  3. Is the result sound (`rules`)?
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tierguard.api.scope import ChangeKind
+from tierguard.guard.freezes.blocking import Blocking, block
+from tierguard.guard.freezes.exceptions import excepted_until
+from tierguard.guard.freezes.matching import Matching
+from tierguard.guard.freezes.operations import frozen_operation
+from tierguard.guard.message import ALLOWED_AS_IS, compose
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import (
+    SCALING,
+    Change,
+    Operation,
+    gains_owner,
+    gravest_first,
+    kinds_of_update,
+    restarts_unpinned,
+)
+from tierguard.guard.model.decision import Decision, Effect, Finding, Undecidable
+from tierguard.guard.model.scope import TIER_LABEL, no_tier
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.resources.resource import (
+    ALL,
+    ANNOUNCEMENT,
+    CREATE,
+    FINALIZERS,
+    LABELS,
+    OWNERS,
+    SPEC,
+    UPDATE,
+    Resource,
+    Tie,
+    sheds_finalizer,
+)
+from tierguard.guard.resources.surroundings import gone_already
+from tierguard.guard.rules.evaluate import judge
+from tierguard.guard.tiers.classify import Classified, classify, ties
+from tierguard.guard.tiers.declassify import joins, leaves
+from tierguard.guard.tiers.deletion import announces, unannounced
+
+# A person who rolls back or scales in the middle of the night must not be stopped by a rule about the rest of the spec.
+_LENIENT = SCALING | {ChangeKind.ROLLBACK, ChangeKind.RESTART, ChangeKind.PAUSE, ChangeKind.RESUME}
+
+
+def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
+    """Decide a change to a Deployment, StatefulSet, DaemonSet, ReplicaSet, Pod, Job or CronJob."""
+    old = None if change.old is None else Workload.of(change.old)
+    new = None if change.new is None else Workload.of(change.new)
+    if (old is None and new is None) or gone_already(change):
+        return ALLOWED_AS_IS
+    announcing = old is not None and new is not None and announces(old.raw, new.raw)
+    namespace_labels = state.namespaces.get(change.namespace)
+    if namespace_labels is None:
+        message = f"namespace {change.namespace} is not known yet"
+        raise Undecidable(message)
+    before = None if old is None else classify(old, change.namespace, namespace_labels, state)
+    if new is not None and before is not None and _selected_alike(before.workload, new):
+        after: Classified | None = Classified(new, before.tier, namespace_labels, before.policies, before.owner)
+        sides: tuple[Classified, ...] = (before,)  # what selects the one selects the other
+    else:
+        after = None if new is None else classify(new, change.namespace, namespace_labels, state)
+        sides = tuple(side for side in (before, after) if side is not None)
+    tier = min((side.tier for side in sides if side.tier is not None), default=None)
+    tied, gained = _tied(before, after, change.namespace, state)
+    operation = frozen_operation(change, old, new, state, now)
+    if tier is None and not tied and not operation.findings:
+        return ALLOWED_AS_IS
+    available_since = _available_since(change, old, new, state)
+    kinds = _kinds(before, after, state, available_since)
+    announcing = announcing and before is not None and before.guarded(state)
+    ends = old is not None and new is not None and sheds_finalizer(old.raw, new.raw)
+    joins_freeze = gained or (before is not None and after is not None and joins(before, after, state))
+    if kinds == (ChangeKind.NONE,) and not (announcing or ends or joins_freeze or operation.findings):
+        invalid = _invalid_tier(before, after)
+        return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
+    if change.user in state.identities.autoscalers and _scales(change, kinds) and not _below_minimum(after):
+        return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
+    # In a freeze nothing is announced: what will be deleted after it, people shall say after it.
+    deploying = Deploying(
+        sides,
+        tied,
+        (ChangeKind.DELETE, *kinds) if announcing else kinds,
+        # To a freeze these count as more than they are at any other time.
+        (*((ChangeKind.DELETE,) if ends else ()), *((ChangeKind.CREATE,) if joins_freeze else ())),
+        available_since,
+        _note(old, new, state, announcing=announcing, tied=tied if tier is None else ()),
+    )
+    blocking = operation.together_with(_deploy(change, old, new, deploying, state, now))
+    found = [*blocking.findings, *_invalid_tier(before, after)]
+    if ChangeKind.DELETE in kinds and before is not None:
+        with_namespace = change.namespace in state.announced
+        found += unannounced(before, now, with_namespace=with_namespace)
+    absent = False
+    if after is not None:
+        limit = Effect.WARN if set(kinds) <= _LENIENT else Effect.DENY
+        judged = judge(after, before, state, now, limit, kinds)
+        found += judged.findings
+        absent = judged.rests_on_absence
+    decision = compose(
+        change, kinds, tier, found, blocking.possible_from, holds=blocking.holds, hinges_on_absence=absent
+    )
+    return blocking.on(decision)
+
+
+@dataclass(frozen=True, slots=True)
+class Deploying:
+    """A change of a workload, as freezes and windows look at it.
+
+    The `sides` and the `tied` workloads that it acts for, what it is (`frozen_kinds`: besides, to freezes alone), since when
+    the template that it goes back to was available, and a note for the message.
+    """
+
+    sides: tuple[Classified, ...]
+    tied: tuple[Classified, ...]
+    kinds: tuple[ChangeKind, ...]
+    frozen_kinds: tuple[ChangeKind, ...]
+    available_since: datetime | None
+    note: str
+
+
+def _tied(
+    before: Classified | None, after: Classified | None, namespace: str, state: State
+) -> tuple[tuple[Classified, ...], bool]:
+    """The guarded workloads that either side acts for, and whether the change makes it act for one more."""
+    if not any(freeze.deploys for freeze in state.freezes):
+        return (), False
+    earlier = () if before is None else ties(before, namespace, state)
+    later = () if after is None else ties(after, namespace, state)
+    known = {id(each.workload.raw) for each in earlier}
+    more = tuple(each for each in later if id(each.workload.raw) not in known)
+    return (*earlier, *more), bool(more)
+
+
+def _scales(change: Change, kinds: tuple[ChangeKind, ...]) -> bool:
+    """Whether the change only sets a number of replicas, or what a running pod may use."""
+    return set(kinds) <= SCALING or change.subresource == "resize"
+
+
+def _below_minimum(after: Classified | None) -> bool:
+    """Whether fewer replicas are left than a policy asks for: then an autoscaler's scaling is like anybody's."""
+    if after is None or after.workload.replicas is None:
+        return False
+    minima = (p.spec.rules.replicas for p in after.policies if p.spec is not None)
+    return any(rule is not None and after.workload.replicas < rule.minimum for rule in minima)
+
+
+def _deploy(
+    change: Change, old: Workload | None, new: Workload | None, deploying: Deploying, state: State, now: datetime
+) -> Blocking:
+    """What freezes and windows hold of the change, its exceptions taken into account."""
+    kinds = (*deploying.kinds, *deploying.frozen_kinds)
+    matching = Matching.of(
+        deploying.sides,
+        state.freezes,
+        state.windows,
+        deploying.kinds,
+        deploying.available_since,
+        lambda freeze: excepted_until(freeze, change, old, new, kinds) if freeze.exceptions else None,
+        deploying.tied,
+        deploying.frozen_kinds,
+    )
+    return block(change, matching, now, deploying.note)
+
+
+def _note(
+    old: Workload | None, new: Workload | None, state: State, *, announcing: bool, tied: tuple[Classified, ...]
+) -> str:
+    if announcing:
+        return "announcing it"
+    if tied:
+        return f"as part of {tied[0].workload}"
+    unpinned = old is not None and new is not None and restarts_unpinned(old, new, state.immutable_tags)
+    return "a restart, but of images without digests" if unpinned else ""
+
+
+def _selected_alike(old: Workload, new: Workload) -> bool:
+    """Whether everything that classifies and selects is the same on both sides."""
+    return (
+        old.labels == new.labels
+        and old.template_labels == new.template_labels
+        and objects.sequence(old.raw, "metadata", "ownerReferences")
+        == objects.sequence(new.raw, "metadata", "ownerReferences")
+    )
+
+
+def _available_since(change: Change, old: Workload | None, new: Workload | None, state: State) -> datetime | None:
+    if old is None or new is None or old.template is new.template or not state.available:
+        return None
+    if change.operation is not Operation.UPDATE or (old.template == new.template and old.paused == new.paused):
+        return None
+    return state.available.get((objects.uid(old.raw), new.template_hash))
+
+
+def _kinds(
+    before: Classified | None,
+    after: Classified | None,
+    state: State,
+    available_since: datetime | None,
+) -> tuple[ChangeKind, ...]:
+    if before is None:
+        return (ChangeKind.CREATE,)
+    if after is None:
+        return (ChangeKind.DELETE,)
+    old, new = before.workload, after.workload
+    kinds = kinds_of_update(old, new, lambda _: available_since is not None, state.immutable_tags)
+    if leaves(before, after, state):
+        kinds.add(ChangeKind.DECLASSIFY)
+    if before.tier is not None and (gains_owner(old.raw, new.raw) or _volumes_go(old) < _volumes_go(new)):
+        kinds.add(ChangeKind.DELETE)
+    return gravest_first(kinds)
+
+
+def _volumes_go(workload: Workload) -> bool:
+    """Whether a StatefulSet's claims, and with them its data, are deleted with it or when it shrinks."""
+    policy = objects.mapping(workload.raw, "spec", "persistentVolumeClaimRetentionPolicy")
+    return "Delete" in policy.values()
+
+
+def _invalid_tier(before: Classified | None, after: Classified | None) -> list[Finding]:
+    """A tier label that is no tier. One that was there before only warns: the object must stay mendable."""
+    if after is None:
+        return []
+    sides: Sequence[Callable[[Classified], Mapping[str, str]]] = (
+        lambda side: side.workload.labels,
+        lambda side: side.workload.template_labels,
+    )
+    found = []
+    for labels_of in sides:
+        written = no_tier(labels_of(after))
+        if written is None:
+            continue
+        known = before is not None and no_tier(labels_of(before)) == written
+        found.append(
+            Finding(
+                "tier",
+                f"Label/{TIER_LABEL}",
+                "InvalidTier",
+                f"label {TIER_LABEL} is {written!r}, which is no tier, and counts as 0",
+                "set it to 0, 1, 2, 3 or 4",
+                Effect.WARN if known else Effect.DENY,
+            )
+        )
+    return found[:1]
+
+
+_HELD = (SPEC, LABELS, OWNERS, ANNOUNCEMENT, FINALIZERS)
+
+
+def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] = ()) -> Resource:
+    entry = WORKLOAD_KINDS[kind]
+    adopted = {Tie.ADOPTION} if kind in ("Pod", "ReplicaSet") else set()
+    return Resource(
+        kind=kind,
+        group=entry.group,
+        version=entry.version,
+        resource=entry.resource,
+        evaluate=evaluate_workload,
+        held=_HELD,
+        ties=frozenset({Tie.LABELS, Tie.POD, *adopted}),
+        operations=operations,
+        subresources=dict.fromkeys(("status", *more), (UPDATE,)),
+        scaled=entry.replicas is not None,
+        announced=entry.announced_deletion,
+        exempt_autoscalers=entry.replicas is not None,
+    )
+
+
+WORKLOADS = (
+    *(_resource(kind) for kind in ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicationController")),
+    _resource("ReplicaSet"),
+    _resource("Job"),
+    # A pod is deleted by drains, by autoscalers, and by people who restart it: its controller makes it again.
+    _resource("Pod", (CREATE, UPDATE), ("resize", "ephemeralcontainers")),
+)
