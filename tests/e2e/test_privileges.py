@@ -34,7 +34,11 @@ GRANTED = {
             for pair in verbs(f"{kind}.apps", *READ)
         ),
         *verbs("controllerrevisions.apps", "list"),
-        *(pair for kind in ("services", "nodes", "pods") for pair in verbs(kind, *READ)),
+        *(
+            pair
+            for kind in ("services", "serviceaccounts", "replicationcontrollers", "nodes", "pods")
+            for pair in verbs(kind, *READ)
+        ),
         *verbs("horizontalpodautoscalers.autoscaling", *READ),
         *verbs("networkpolicies.networking.k8s.io", *READ),
         *verbs("cronjobs.batch", *READ, "patch"),
@@ -61,6 +65,8 @@ GRANTED = {
         *verbs("cronjobs.batch", *READ),
         *verbs("poddisruptionbudgets.policy", *READ),
         *verbs("services", *READ),
+        *verbs("serviceaccounts", *READ),
+        *verbs("replicationcontrollers", "get", *READ),
         *verbs("horizontalpodautoscalers.autoscaling", *READ),
         *verbs("networkpolicies.networking.k8s.io", *READ),
         *verbs("subjectaccessreviews.authorization.k8s.io", "create"),

@@ -86,6 +86,7 @@ def unnamed(workloads: str) -> str:
 
 _BY_NAME = [resource.resource for resource in AROUND if resource.ties == {Tie.NAME}]
 _BY_PLACE = [resource.resource for resource in AROUND if resource.ties == {Tie.PLACE}]
+_ADOPTED = [resource.resource for resource in AROUND if Tie.ADOPTION in resource.ties]
 _LIVED_IN = ["persistentvolumeclaims", "namespaces"]
 """What is as guarded as the workloads that live by it, which its own labels need not tell."""
 
@@ -118,7 +119,8 @@ def _tied(around: Surroundings) -> str:
     ties = disjunction(
         member if around.members else "false",
         mounts if around.claims else "false",
-        _having(around.services | around.selectors),
+        _having(around.services),
+        conjunction(cel.one_of(_RESOURCE, _ADOPTED), _having(around.selectors)),
     )
     return (
         f"size(n) > 0 && (({SCALE})"

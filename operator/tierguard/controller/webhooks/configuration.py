@@ -136,9 +136,7 @@ def _asked(state: State, around: Surroundings, inside: str, strict: str, crowded
         [
             _condition("not-a-controller", conditions.person_or_job(state)),
             _condition("not-exempt", f"!({needless})"),
-            _condition(
-                "touches", disjunction(_OURS, f"request.operation != 'UPDATE' || ({conditions.touches(AROUND)})")
-            ),
+            _condition("touches", disjunction(_OURS, SCALE, conditions.touches(AROUND))),
             _condition("can-be-guarded", disjunction(_OURS, jobs, conditions.guarded(state, around, crowded))),
             _condition("not-asked-elsewhere", f"!({elsewhere})"),
         ],

@@ -46,6 +46,8 @@ from tierguard.guard.tiers.classify import Classified, classify, ties
 from tierguard.guard.tiers.declassify import joins, leaves
 from tierguard.guard.tiers.deletion import announces, unannounced
 
+_SERVICE_ACCOUNT = "system:serviceaccount:"
+
 # A person who rolls back or scales in the middle of the night must not be stopped by a rule about the rest of the spec.
 _LENIENT = SCALING | {ChangeKind.ROLLBACK, ChangeKind.RESTART, ChangeKind.PAUSE, ChangeKind.RESUME}
 
@@ -160,7 +162,7 @@ def _deploy(
     matching = Matching.of(
         deploying.sides,
         state.freezes,
-        state.windows,
+        () if _replaces(change, new) else state.windows,
         deploying.kinds,
         deploying.available_since,
         lambda freeze: excepted_until(freeze, change, old, new, kinds) if freeze.exceptions else None,
@@ -168,6 +170,18 @@ def _deploy(
         deploying.frozen_kinds,
     )
     return block(change, matching, now, deploying.note)
+
+
+def _replaces(change: Change, new: Workload | None) -> bool:
+    """Whether a controller that is not Kubernetes' own makes what it controls: a database operator replaces a dead pod.
+
+    A closed window is no reason to leave that undone. A person makes no pod for somebody else's controller, and what a
+    workload of Kubernetes' own kinds controls is made by Kubernetes.
+    """
+    if new is None or change.operation is not Operation.CREATE or not new.entry.made_by_controllers:
+        return False
+    owner = objects.controller_of(new.raw)
+    return owner is not None and change.user.startswith(_SERVICE_ACCOUNT) and owner.get("kind") not in WORKLOAD_KINDS
 
 
 def _note(
