@@ -48,9 +48,7 @@ def judge_mark(change: Change, now: datetime) -> Mark | Finding | None:
     if mark.until > now + LONGEST:
         return _void("TooLong", f"its break-glass mark is for {rfc3339(mark.until)}, over an hour ahead", _REMEDY)
     if not change.may("bypass"):
-        return _void(
-            "NotAuthorized", "who breaks the glass needs the verb bypass on operationalfreezes", "ask who has it"
-        )
+        return _void(*change.lacks("bypass", "", "who breaks the glass"))
     return mark
 
 
