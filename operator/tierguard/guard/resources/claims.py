@@ -11,7 +11,7 @@ from tierguard.guard.model.change import Change, being_deleted, gains_owner
 from tierguard.guard.model.decision import Decision, Undecidable
 from tierguard.guard.model.scope import tier_of_label
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import Workload, claim_prefixes, claims
+from tierguard.guard.model.workload import EVERYTHING, Workload, claim_prefixes, claims
 from tierguard.guard.tiers.classify import Classified, classify
 from tierguard.guard.tiers.deletion import announced, announces, asks_for_announcement, not_announced
 
@@ -55,7 +55,7 @@ def evaluate_claim(change: Change, state: State, now: datetime) -> Decision:
 
 def uses(workload: Workload, claim: str) -> bool:
     """Whether pods of `workload` mount `claim`, by name or as one made from a StatefulSet's claim templates."""
-    if claim in claims(workload):
+    if not claims(workload).isdisjoint((claim, EVERYTHING)):
         return True
     return any(claim.startswith(prefix) and claim[len(prefix) :].isdecimal() for prefix in claim_prefixes(workload))
 

@@ -15,7 +15,7 @@ from tierguard.guard.model.change import Change, being_deleted
 from tierguard.guard.model.decision import Decision, Finding
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import references
+from tierguard.guard.model.workload import reads_it
 from tierguard.guard.resources.surroundings import autoscaled, concerned
 from tierguard.guard.tiers.classify import Classified
 
@@ -27,8 +27,7 @@ def evaluate_configuration(change: Change, state: State, now: datetime) -> Decis
     """Decide a change to a ConfigMap or Secret by what freezes and windows say about the workloads that read it."""
     if change.user in state.identities.rotators or _untouched(change):
         return ALLOWED_AS_IS
-    wanted = (change.kind, change.name)
-    readers = list(concerned(change, state, lambda workload: wanted in references(workload.pod_spec)))
+    readers = list(concerned(change, state, lambda workload: reads_it(workload.pod_spec, change.kind, change.name)))
     return blocked_by_workloads(change, readers, state, now)
 
 

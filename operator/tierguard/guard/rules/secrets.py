@@ -1,7 +1,7 @@
 """Rule `secrets`: no secret reaches a container through its environment."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
@@ -10,6 +10,10 @@ from tierguard.guard.model import objects
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
 _SHOWN = 32
+MOST_TOLD = 20
+"""Variables of a container that are kept of a large environment."""
+_STANDS_FOR_SECRET = "-----BEGIN PRIVATE KEY"  # noqa: S105 - the head of one, and nothing behind it
+"""Stands for a secret in what is kept of a large environment: it counts as one whatever its variable is called."""
 _PARTS = ("containers", "initContainers", "ephemeralContainers")
 _NAMES = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)(?:_|$)",
@@ -92,6 +96,24 @@ def _written_out(container: Mapping[str, Any]) -> Iterator[str]:
         # $(VARIABLE) is another variable's value, which is looked at there.
         if isinstance(value, str) and _is_secret(name, _EXPANDED.sub("", value)):
             yield _variable(variable)
+
+
+def telling(variables: Iterable[Any]) -> list[dict[str, Any]]:
+    """Those of `variables` that this rule speaks of, at most `MOST_TOLD`, with short values of which it says the same.
+
+    It is what is kept of an environment that is too large to be kept.
+    """
+    found: list[dict[str, Any]] = []
+    for variable in variables:
+        name, value = objects.value(variable, "name"), objects.value(variable, "value")
+        short: dict[str, Any] = {"name": objects.printable(str(name or ""), 63)}
+        if secret := objects.mapping(variable, "valueFrom", "secretKeyRef"):
+            found.append({**short, "valueFrom": {"secretKeyRef": {"name": str(secret.get("name") or "")[:253]}}})
+        elif isinstance(value, str) and _is_secret(str(name or ""), _EXPANDED.sub("", value)):
+            found.append({**short, "value": _STANDS_FOR_SECRET})
+        if len(found) == MOST_TOLD:
+            break
+    return found
 
 
 def _is_secret(name: str, value: str) -> bool:
