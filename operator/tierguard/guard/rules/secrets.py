@@ -105,12 +105,14 @@ def telling(variables: Iterable[Any]) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     for variable in variables:
-        name, value = objects.value(variable, "name"), objects.value(variable, "value")
-        short: dict[str, Any] = {"name": objects.printable(str(name or ""), 63)}
+        value, name = objects.value(variable, "value"), str(objects.value(variable, "name") or "")
         if secret := objects.mapping(variable, "valueFrom", "secretKeyRef"):
-            found.append({**short, "valueFrom": {"secretKeyRef": {"name": str(secret.get("name") or "")[:253]}}})
-        elif isinstance(value, str) and _is_secret(str(name or ""), _EXPANDED.sub("", value)):
-            found.append({**short, "value": _STANDS_FOR_SECRET})
+            kept: dict[str, Any] = {"valueFrom": {"secretKeyRef": {"name": str(secret.get("name") or "")[:253]}}}
+        elif isinstance(value, str) and _is_secret(name, _EXPANDED.sub("", value)):
+            kept = {"value": _STANDS_FOR_SECRET}
+        else:
+            continue
+        found.append({"name": objects.printable(name, 63), **kept})
         if len(found) == MOST_TOLD:
             break
     return found
