@@ -3,6 +3,7 @@
 import copy
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -376,6 +377,15 @@ def test_the_scan_says_of_a_large_workload_what_it_would_say_of_the_whole_one(
     whole, kept = broken(document), broken(watched(document))
     assert ("dependencies", "UnknownDependency") in whole
     assert kept == whole
+
+
+def test_a_workload_of_twenty_thousand_containers_is_judged_in_a_second() -> None:
+    document = large(core, many_containers)
+    began = time.thread_time()
+    broken(document)
+    taken = time.thread_time() - began
+    print(f"20,000 containers: {taken:.2f} s")
+    assert taken < 1.0
 
 
 def test_rules_find_what_is_wrong_with_the_last_of_very_many_containers() -> None:

@@ -15,6 +15,8 @@ Labels = Mapping[str, str]
 
 _NOTHING: Mapping[str, Any] = {}
 _SEQUENCES = (list, tuple)
+_LOOKED_AT = 8
+"""How many times as many characters as a text may have are looked at for it."""
 
 
 def mapping(parent: Any, *path: str) -> Mapping[str, Any]:
@@ -113,6 +115,9 @@ def printable(text: str, limit: int) -> str:
     """
     if len(text) <= limit and text.isprintable() and "  " not in text:
         return text.strip()  # nearly always
+    # Of white space that is drawn together more than `limit` characters are looked at, but never all of a megabyte.
+    cut = len(text) > _LOOKED_AT * limit
+    text = text[: _LOOKED_AT * limit]
     clean = "".join(character if character.isprintable() else " " for character in text)
     clean = " ".join(clean.split())
-    return clean if len(clean) <= limit else clean[: max(0, limit - 1)].rstrip() + "…"
+    return clean if len(clean) <= limit and not cut else clean[: max(0, limit - 1)].rstrip() + "…"
