@@ -42,6 +42,7 @@ from tierguard.guard.rules.evaluate import judge
 from tierguard.guard.tiers.classify import Classified, classify
 from tierguard.guard.tiers.declassify import leaves
 from tierguard.guard.tiers.deletion import announces, unannounced
+from tierguard.text import shown
 
 _MOST_QUESTIONS = 4
 """Questions to RBAC about one change."""
@@ -263,7 +264,7 @@ def _invalid_tier(before: Classified | None, after: Classified | None) -> list[F
                 "tier",
                 f"Label/{TIER_LABEL}",
                 "InvalidTier",
-                f"label {TIER_LABEL} is {written!r}, which is no tier, and counts as 0",
+                f"label {TIER_LABEL} is {shown(written)}, which is no tier, and counts as 0",
                 "set it to 0, 1, 2, 3 or 4",
                 Effect.WARN if known else Effect.DENY,
             )

@@ -11,6 +11,7 @@ from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Decision
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.workload import KIND_OF_RESOURCE, WORKLOAD_KINDS
+from tierguard.text import shown
 
 REVIEW_VERSION = "admission.k8s.io/v1"
 
@@ -72,6 +73,8 @@ class Malformed(Exception):  # noqa: N818 - it is the client's error, not ours
 
 
 _SCALE = "Scale"
+_LONGEST_SAID = 128
+"""Characters of a kind that a message names."""
 _DECODER = msgspec.json.Decoder(Review)
 _FIELDS = msgspec.json.Decoder(Fields)
 _ANYTHING = msgspec.json.Decoder()
@@ -120,7 +123,7 @@ def _consistent(request: Request) -> None:
     """
     kind = request.kind
     if (kind.kind == _SCALE) != (request.sub_resource == "scale"):
-        message = f"a {kind.kind} for the sub-resource {request.sub_resource!r}"
+        message = f"a {kind.kind} for the sub-resource {shown(request.sub_resource)}"
         raise Malformed(message)
     workload = WORKLOAD_KINDS.get(kind.kind)
     if workload is not None and workload.version != kind.version:
@@ -132,8 +135,12 @@ def _consistent(request: Request) -> None:
             continue
         said = _said(obj, "apiVersion"), _said(obj, "kind")
         if said != (api_version, kind.kind):
-            message = f"an object of {said[0]} {said[1]} in a request about {api_version} {kind.kind}"
+            message = f"an object of {_plain(said[0])} {_plain(said[1])} in a request about {api_version} {kind.kind}"
             raise Malformed(message)
+
+
+def _plain(said: Any) -> str:
+    return said[:_LONGEST_SAID] if isinstance(said, str) else shown(said)
 
 
 def _said(obj: Fields, field: str) -> Any:

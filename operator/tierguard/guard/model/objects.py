@@ -49,6 +49,21 @@ def value(parent: Any, *path: str) -> Any:
     return node
 
 
+def larger_than(value: Any, most: int) -> bool:
+    """Whether there are more than `most` values in `value`, each as often as it is repeated; stops counting there."""
+    seen, waiting = 0, [value]
+    while waiting:
+        node = waiting.pop()
+        seen += 1
+        if isinstance(node, dict):
+            waiting += node.values()
+        elif isinstance(node, _SEQUENCES):
+            waiting += node
+        if seen + len(waiting) > most:
+            return True
+    return False
+
+
 def labels(obj: KubeObject) -> Labels:
     """`metadata.labels`."""
     return mapping(obj, "metadata", "labels")
