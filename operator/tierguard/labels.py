@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tierguard.text import shown
+
 
 @dataclass(frozen=True, slots=True)
 class LabelSelector:
@@ -75,31 +77,33 @@ _EVERYTHING = LabelSelector()
 def _match_labels(raw: Any) -> tuple[tuple[str, str], ...]:
     if raw is None:
         return ()
-    _require(isinstance(raw, Mapping), f"matchLabels is no map of labels: {raw!r}")
+    _require(isinstance(raw, Mapping), f"matchLabels is no map of labels: {shown(raw)}")
     for key, value in raw.items():
         strings = isinstance(key, str) and isinstance(value, str)
-        _require(strings, f"matchLabels holds {key!r}: {value!r}; both must be strings")
+        _require(strings, f"matchLabels holds {shown(key)}: {shown(value)}; both must be strings")
     return tuple(raw.items())
 
 
 def _expressions(raw: Any) -> Sequence[Any]:
     if raw is None:
         return ()
-    _require(isinstance(raw, list | tuple), f"matchExpressions is no list: {raw!r}")
+    _require(isinstance(raw, list | tuple), f"matchExpressions is no list: {shown(raw)}")
     return tuple(raw)
 
 
 def _requirement(raw: Any) -> tuple[str, str, frozenset[str]]:
-    _require(isinstance(raw, Mapping) and isinstance(raw.get("key"), str), f"a label requirement needs a key: {raw!r}")
+    _require(
+        isinstance(raw, Mapping) and isinstance(raw.get("key"), str), f"a label requirement needs a key: {shown(raw)}"
+    )
     key, operator, values = raw["key"], raw.get("operator"), raw.get("values") or ()
     strings = isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)
-    _require(strings, f"the values of the requirement on {key!r} are no list of strings: {values!r}")
+    _require(strings, f"the values of the requirement on {shown(key)} are no list of strings: {shown(values)}")
     known = operator in ("In", "NotIn", "Exists", "DoesNotExist")
-    _require(known, f"{operator!r} is no label selector operator; there are In, NotIn, Exists and DoesNotExist")
+    _require(known, f"{shown(operator)} is no label selector operator; there are In, NotIn, Exists and DoesNotExist")
     if operator in ("In", "NotIn"):
-        _require(values, f"{operator} on {key!r} needs at least one value")
+        _require(values, f"{operator} on {shown(key)} needs at least one value")
     else:
-        _require(not values, f"{operator} on {key!r} takes no values")
+        _require(not values, f"{operator} on {shown(key)} takes no values")
     return key, operator, frozenset(values)
 
 

@@ -16,7 +16,7 @@ from tierguard.guard.decide import evaluate, evaluate_asking
 from tierguard.guard.freezes.break_glass import BREAK_GLASS, Mark, judge_mark
 from tierguard.guard.freezes.compiled import compile_freeze, compile_window, validate
 from tierguard.guard.model.change import Change, Operation, Question, Unanswered
-from tierguard.guard.model.decision import Finding, Outcome
+from tierguard.guard.model.decision import MESSAGE_LIMIT, Finding, Outcome
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import images_cannot_move
 from tierguard.guard.resources.own import SPECS
@@ -93,8 +93,23 @@ def test_without_an_answer_the_decision_is_open_and_with_one_it_is_not() -> None
     assert decision.bypass is not None
     assert [stretch.uid for stretch in decision.bypass.past] == ["freeze-uid"]
     assert asked == [Question("bypass")]
-    unanswered, _ = evaluate_asking(marked, state(frozen()), NOW, lambda _: None)
-    assert unanswered.outcome is Outcome.UNDECIDED
+
+
+def test_a_right_that_could_not_be_checked_is_none_and_the_refusal_says_so() -> None:
+    decision, asked_about = evaluate_asking(change(until(HOUR)), state(frozen()), NOW, lambda _: None)
+    assert decision.outcome is Outcome.DENIED
+    assert decision.question is None
+    assert decision.message.endswith("Whether you may bypass could not be checked: try again.")
+    assert len(decision.message) <= MESSAGE_LIMIT
+    assert "break-glass/NotChecked" in decision.reasons()
+    assert asked_about.unchecked == {Question("bypass")}
+
+
+def test_who_lacks_a_right_is_told_that_and_not_to_try_again() -> None:
+    decision, _ = evaluate_asking(change(until(HOUR)), state(frozen()), NOW, lambda _: False)
+    assert decision.outcome is Outcome.DENIED
+    assert "break-glass/NotAuthorized" in decision.reasons()
+    assert "could not be checked" not in decision.message
 
 
 def test_a_mark_asks_nobody_where_nothing_holds() -> None:

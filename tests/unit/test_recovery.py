@@ -1,6 +1,7 @@
 """What was let through while no operator looked: the snapshot, and what is read from it."""
 
 import copy
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,16 @@ from tests.unit.test_passed import autoscaler, config_map, core, entry
 from tierguard.cli.picture import picture
 from tierguard.controller.unreviewed import recovery
 from tierguard.controller.unreviewed.accountant import Passed
-from tierguard.controller.unreviewed.snapshot import MOST_BYTES, decode, encode, place, restored, summary
+from tierguard.controller.unreviewed.snapshot import (
+    MOST_BYTES,
+    bounded,
+    decode,
+    encode,
+    fitting,
+    place,
+    restored,
+    summary,
+)
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import RESTARTED_AT, Workload, template_hash
 
@@ -213,6 +223,60 @@ def test_a_snapshot_is_bounded_and_one_that_cannot_be_read_is_empty() -> None:
     assert encode(noise) is None
     assert decode("nonsense") == {}
     assert decode("") == {}
+
+
+def random_policy(number: int, place: str) -> Document:
+    """A NetworkPolicy that no compression makes smaller."""
+    noise = random.Random(number).randbytes(4000).hex()  # noqa: S311 - no secret
+    metadata = {"name": f"p{number:05}", "namespace": place, "uid": f"{place}-{number}"}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata,
+        "spec": {"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": noise}}]}]},
+    }
+
+
+def test_who_fills_a_namespace_pushes_out_of_the_snapshot_only_what_is_in_it() -> None:
+    flood = {place(raw): raw for raw in (random_policy(number, "rogue") for number in range(400))}
+    others = {f"n{n}/Deployment/core": {**summary_of_core(), "n": n} for n in range(300)}
+    snapshot = {"": {"known": []}, **flood, **others}
+
+    assert encode(snapshot) is None
+    part = fitting(snapshot)
+    assert encode(part) is not None
+    assert others.keys() <= part.keys()
+    assert 0 < len(part.keys() & flood.keys()) < len(flood)
+    assert part[""] == {"known": []}
+
+
+def summary_of_core() -> Document:
+    workload = Workload.of(core())
+    assert workload is not None
+    return summary(workload)
+
+
+def test_a_large_object_takes_little_of_a_snapshot_and_is_known_to_have_changed_or_not() -> None:
+    before = random_policy(1, "payments")
+    before["spec"]["ingress"] *= 10
+    found = bounded(before)
+    assert found is not None
+    assert len(encode({"a": found}) or "") < 2000
+
+    same, other = copy.deepcopy(before), copy.deepcopy(before)
+    other["spec"]["podSelector"] = {"matchLabels": {"app": "core"}}
+    assert restored(found, same) == before
+    state = State()
+    assert list(recovery._changes(found, same, state)) == []
+    assert list(recovery._changes(found, other, state)) == [], "nobody is accused of what nobody saw"
+    assert len(list(recovery._changes(before, other, state))) == 1
+
+
+def test_what_stays_too_large_is_in_no_snapshot() -> None:
+    wide = summary_of_core()
+    wide["podLabels"] = {f"k{number}": "x" * 60 for number in range(500)}
+    assert bounded(wide) is None
+    assert bounded(summary_of_core()) == summary_of_core()
 
 
 def test_what_a_status_tells_already_is_known() -> None:

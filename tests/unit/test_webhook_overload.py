@@ -170,6 +170,18 @@ def test_a_hundred_clients_with_the_largest_bodies_at_once_fit_into_the_containe
     assert hook.ask(WHOLE)[0] == 200
 
 
+def test_a_hundred_megabytes_that_nobody_guards_are_not_in_the_webhooks_memory(tmp_path: Path) -> None:
+    with FakeApiServer() as api:
+        variables = [{"name": f"V{number}", "value": str(number)} for number in range(20_000)]
+        container = {"name": "c", "image": "x", "env": variables, "args": ["x" * 200_000]}
+        template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [container]}}
+        for number in range(100):
+            api.put("/apis/apps/v1/deployments", f"d{number}", "rogue", spec={"template": template})
+        with webhook(tmp_path, api) as hook:
+            assert poll(lambda: hook.metric('tierguard_cache_seconds_since_sync{kind="Deployment"}') > 0, 30)
+            assert hook.resident() < 200 * MIB
+
+
 def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     with FakeApiServer() as api:
         api.put("/api/v1/namespaces", "payments")

@@ -15,7 +15,8 @@ from tierguard.api.model import API_VERSION, GROUP
 from tierguard.cli.errors import InputError
 from tierguard.cli.picture import picture
 from tierguard.cluster.client import Api, ApiError
-from tierguard.cluster.reflector import PAGE, Collection
+from tierguard.cluster.pages import PAGE, Pages
+from tierguard.cluster.reflector import Collection
 from tierguard.cluster.trim import trim
 from tierguard.guard.model import objects
 from tierguard.guard.model.facts import PlacedPod
@@ -118,22 +119,17 @@ def _all(api: Api, collection: Collection) -> list[KubeObject]:
 
 def _pages(api: Api, collection: Collection) -> list[KubeObject]:
     found: list[KubeObject] = []
-    query = {**collection.query, "limit": str(PAGE)}
-    while True:
-        try:
-            page = api.get(collection.path, query, PAGE_SECONDS)
-        except ApiError as error:
-            if error.status == HTTPStatus.NOT_FOUND and collection.kind == POLICY.kind:
-                return []  # tierguard is not installed there: all the more reason to simulate
-            raise
-        found += _kept(objects.sequence(page, "items"), collection)
-        following = str(objects.value(page, "metadata", "continue") or "")
-        if not following:
-            return found
-        if len(found) > MOST_OBJECTS or following == query.get("continue"):
-            message = f"there are more than {MOST_OBJECTS} {_plural(collection)}: too many to simulate"
-            raise InputError(message)
-        query["continue"] = following
+    try:
+        for page in Pages().read(api, collection.path, collection.query, PAGE_SECONDS, most=PAGE):
+            found += _kept(page.objects(), collection)
+            if len(found) > MOST_OBJECTS:
+                message = f"there are more than {MOST_OBJECTS} {_plural(collection)}: too many to simulate"
+                raise InputError(message)
+    except ApiError as error:
+        if error.status == HTTPStatus.NOT_FOUND and collection.kind == POLICY.kind:
+            return []  # tierguard is not installed there: all the more reason to simulate
+        raise
+    return found
 
 
 def _kept(items: Iterable[Any], collection: Collection) -> Iterator[KubeObject]:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from tierguard.cli.errors import InputError
+from tierguard.cli.expansion import MOST_MERGED, check
 from tierguard.guard.model import objects
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -21,6 +22,12 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 class _TextLoader(_Loader):  # type: ignore[misc] # the base class is picked at run time
     """Leaves instants as the text that they are in JSON: YAML 1.1 would turn an unquoted startsAt into a datetime."""
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Draw merge keys together, as many as a person may have written."""
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_MERGED:
+            raise yaml.constructor.ConstructorError(None, None, f"more than {MOST_MERGED} merged keys", node.start_mark)
 
 
 _TextLoader.yaml_implicit_resolvers = {
@@ -86,12 +93,17 @@ def _read_path(path: str) -> Iterator[Manifest]:
 def _documents(source: str, text: str) -> Iterator[Manifest]:
     try:
         for number, document in enumerate(yaml.load_all(text, Loader=_TextLoader), start=1):
+            if "&" in text:  # without an anchor there is no alias
+                check(f"{source} (document {number})", document)
             yield from _objects(source, number, document)
     except yaml.YAMLError as error:
         message = f"{source}: not YAML: {objects.printable(str(error), 300)}"
         raise InputError(message) from None
     except RecursionError:
         message = f"{source}: nested too deeply"
+        raise InputError(message) from None
+    except ValueError as error:  # a number or date that Python does not take
+        message = f"{source}: not YAML: {objects.printable(str(error), 300)}"
         raise InputError(message) from None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.workload import Workload
+from tierguard.text import shown
 
 
 def misshapen(raw: KubeObject) -> str | None:
@@ -14,7 +15,7 @@ def misshapen(raw: KubeObject) -> str | None:
         for path in paths:
             found = _at(raw, path)
             if found is not None and (not isinstance(found, kind) or isinstance(found, bool)):
-                return f"{'.'.join(path)}: expected {_NAMES[kind]}, found {objects.printable(repr(found), 80)}"
+                return f"{'.'.join(path)}: expected {_NAMES[kind]}, found {shown(found)}"
     for path in (("metadata", "labels"), ("metadata", "annotations")):
         if (problem := _not_text(".".join(path), objects.mapping(raw, *path))) is not None:
             return problem
@@ -26,7 +27,7 @@ def misshapen(raw: KubeObject) -> str | None:
     if workload.entry.replicas is not None:
         replicas = objects.value(raw, *workload.entry.replicas)
         if replicas is not None and (not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0):
-            return f"{'.'.join(workload.entry.replicas)}: expected a whole number, found {replicas!r}"
+            return f"{'.'.join(workload.entry.replicas)}: expected a whole number, found {shown(replicas)}"
     return _not_text(".".join((*workload.entry.template, "metadata", "labels")), workload.template_labels)
 
 
@@ -34,7 +35,7 @@ def _not_text(path: str, entries: Mapping[Any, Any]) -> str | None:
     """What of `entries` is not text: YAML reads an unquoted `tier: 1` as a number."""
     for key, value in entries.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            return f"{path}: {key!r}: expected text, found {value!r}; put it in quotes"
+            return f"{path}: {shown(key)}: expected text, found {shown(value)}; put it in quotes"
     return None
 
 

@@ -11,6 +11,7 @@ from tierguard.api.model import API_VERSION
 from tierguard.cluster import record
 from tierguard.cluster.around import Source, around
 from tierguard.cluster.client import Api
+from tierguard.cluster.compact import compact
 from tierguard.cluster.journal import JOURNAL, Journal
 from tierguard.cluster.journal import read as read_journal
 from tierguard.cluster.reflector import PARTIAL, Collection, Compare, Reflector
@@ -30,6 +31,18 @@ log = logging.getLogger(__name__)
 
 WATCHED_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicationController", "ReplicaSet", "CronJob")
 """Kinds kept in memory: those that are scaled, counted by budgets, or own what a person may forge. Not Pods and Jobs."""
+
+_COMPACTED = frozenset(
+    {
+        *WATCHED_WORKLOADS,
+        "Job",
+        "Namespace",
+        "Service",
+        "NetworkPolicy",
+        *("PodDisruptionBudget", "HorizontalPodAutoscaler"),
+    }
+)
+"""Kinds of which anybody may make large ones. Our own kinds are bounded by their schemas."""
 
 PREPARE_SECONDS = 1800.0
 """How often calendars are computed ahead."""
@@ -217,7 +230,7 @@ class ClusterCache:
             obj.pop("status", None)
             if obj["kind"] == "ReplicaSet" and objects.controller_of(obj) is not None:
                 obj.pop("spec", None)
-        return dict(obj)
+        return compact(obj) if obj.get("kind") in _COMPACTED else dict(obj)
 
     def _own_changed(
         self, kind: str, compile_one: Callable[[KubeObject], Hold | Policy]

@@ -27,6 +27,9 @@ LONGEST_RETRY = 60.0
 """The most of a Retry-After that is believed: a broken proxy shall not silence us for a day."""
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes of one event of a watch: an object of etcd's 1.5 MiB with much room to spare."""
+LARGEST_ANSWER = 8 * 1024 * 1024
+"""Bytes of an answer, where the caller sets no other bound: a list is as large as people make its namespace."""
+_LONGEST_REFUSAL = 1024 * 1024
 _CHUNK = 256 * 1024
 JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"
@@ -35,13 +38,24 @@ _APPLY = "application/apply-patch+yaml"
 class ApiError(Exception):
     """The API server said no, or could not be asked. `status` is the HTTP status, 0 when there was no answer.
 
-    `retry_after` are the seconds for which the API server wants to be left alone, 0 where it did not say.
+    `retry_after` are the seconds for which the API server wants to be left alone, 0 where it did not say; `too_large` says
+    that there was an answer with more bytes than the caller takes.
     """
 
-    def __init__(self, status: int, method: str, path: str, message: str, retry_after: float = 0.0) -> None:
+    def __init__(
+        self,
+        status: int,
+        method: str,
+        path: str,
+        message: str,
+        retry_after: float = 0.0,
+        *,
+        too_large: bool = False,
+    ) -> None:
         super().__init__(f"{method} {path}: {status or 'no answer'}: {message}")
         self.status = status
         self.retry_after = retry_after
+        self.too_large = too_large
         self.message = message
 
 
@@ -74,8 +88,19 @@ class Api:
         timeout: float = CALL_TIMEOUT,
         accept: str = JSON,
     ) -> KubeObject:
-        """GET an object or a list, in the form that `accept` asks for. Raises ApiError."""
+        """GET an object, or a list that is small, in the form that `accept` asks for. Raises ApiError."""
         return self._json("GET", path, query, None, None, timeout, accept)
+
+    def get_raw(
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        timeout: float = CALL_TIMEOUT,
+        accept: str = JSON,
+        most_bytes: int | None = None,
+    ) -> bytes:
+        """As `get`, not decoded. Raises ApiError, `too_large` where the answer has more than `most_bytes`."""
+        return self._call("GET", path, query, None, None, timeout, accept, most_bytes=most_bytes)
 
     def find(self, path: str) -> KubeObject | None:
         """GET an object that may not exist: None when it does not. Raises ApiError for anything else."""
@@ -151,7 +176,25 @@ class Api:
         *,
         last: bool = False,
     ) -> KubeObject:
+        return dict(
+            _decoded(self._call(method, path, query, body, content_type, timeout, accept, last=last), method, path)
+        )
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: KubeObject | None,
+        content_type: str | None,
+        timeout: float,
+        accept: str = JSON,
+        *,
+        last: bool = False,
+        most_bytes: int | None = None,
+    ) -> bytes:
         self.check(method, path)
+        bound = LARGEST_ANSWER if most_bytes is None else most_bytes
         deadline = time.monotonic() + timeout
         response = self._send(
             method, path, query, body, content_type, urllib3.Timeout(total=timeout), accept, last=last
@@ -159,8 +202,11 @@ class Api:
         try:
             if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                 raise _refused(response, method, path)
-            return dict(msgspec.json.decode(_whole(response, deadline)))
-        except (urllib3.exceptions.HTTPError, OSError, ValueError, TypeError) as error:
+            return _whole(response, deadline, bound)
+        except _TooLargeError:
+            response.close()  # the rest of it is on its way
+            raise ApiError(0, method, path, f"more than {bound} bytes", too_large=True) from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ApiError(0, method, path, str(error)) from None
         finally:
             response.release_conn()
@@ -192,11 +238,25 @@ class Api:
             raise ApiError(0, method, path, str(error)) from None
 
 
-def _whole(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+class _TooLargeError(Exception):
+    """An answer has more bytes than are read."""
+
+
+def _decoded(body: bytes, method: str, path: str) -> KubeObject:
+    try:
+        return dict(msgspec.json.decode(body))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ApiError(0, method, path, str(error)) from None
+
+
+def _whole(response: urllib3.BaseHTTPResponse, deadline: float, most_bytes: int) -> bytes:
     """The body. The timeout of the connection is one of each read: a body that trickles in would never end by it."""
-    chunks = []
+    chunks, length = [], 0
     while chunk := response.read1(_CHUNK):
         chunks.append(chunk)
+        length += len(chunk)
+        if length > most_bytes:
+            raise _TooLargeError
         if time.monotonic() > deadline:
             message = "the answer came too slowly"
             raise TimeoutError(message)
@@ -214,9 +274,9 @@ def _lines(response: urllib3.BaseHTTPResponse, path: str) -> Iterator[bytes]:
 
 def _refused(response: urllib3.BaseHTTPResponse, method: str, path: str) -> ApiError:
     try:
-        said = msgspec.json.decode(_whole(response, time.monotonic() + CALL_TIMEOUT))
+        said = msgspec.json.decode(_whole(response, time.monotonic() + CALL_TIMEOUT, _LONGEST_REFUSAL))
         message = str(said.get("message") or response.reason)
-    except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError):
+    except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError, _TooLargeError):
         message = str(response.reason)
     return ApiError(response.status, method, path, message, _retry_after(response))
 

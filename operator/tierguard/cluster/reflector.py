@@ -16,12 +16,11 @@ from typing import Any
 import msgspec
 
 from tierguard.cluster.client import JSON, Api, ApiError
+from tierguard.cluster.pages import PAGE, Pages
 from tierguard.guard.model.objects import KubeObject, mapping
 
 log = logging.getLogger(__name__)
 
-PAGE = 500
-"""Objects a list call; the API server would otherwise build answers of unbounded size."""
 WATCH_SECONDS = 60
 """After this the server ends a watch, and a new one goes on where it stopped. That is the sign of life of a quiet kind: the
 API server sends no bookmarks for a kind of which it has never seen an event."""
@@ -119,6 +118,7 @@ class Reflector:
         self._trim = trim
         self._timing = timing or Timing()
         self._pace = Pace(self._timing)
+        self._pages = Pages()
         self._known: dict[tuple[str, str], KubeObject] = {}
         self._version: str | None = None
         self._last_contact: float | None = None
@@ -185,16 +185,15 @@ class Reflector:
 
     def _list(self) -> None:
         seen: set[tuple[str, str]] = set()
-        query = {**self.collection.query, "limit": str(PAGE)}
-        while True:
-            page = self._api.get(self.collection.path, query, accept=self.collection.listed_as)
-            for item in page.get("items") or ():
-                item["apiVersion"], item["kind"] = self.collection.api_version, self.collection.kind
+        metadata: Mapping[str, Any] = {}
+        collection = self.collection
+        for page in self._pages.read(
+            self._api, collection.path, collection.query, accept=collection.listed_as, most=PAGE
+        ):
+            for item in page.objects():
+                item["apiVersion"], item["kind"] = collection.api_version, collection.kind
                 seen.add(self._keep(item))
-            metadata = mapping(page, "metadata")
-            if not metadata.get("continue"):
-                break
-            query["continue"] = str(metadata["continue"])
+            metadata = page.metadata
         for key in self._known.keys() - seen:
             self._gone(self._known.pop(key))
         self._version = str(metadata.get("resourceVersion") or "0")

@@ -8,6 +8,7 @@ import msgspec
 
 from tierguard.cluster.reflector import PARTIAL
 from tierguard.guard.model import objects
+from tierguard.guard.model.digest import encoded, sha256
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.workload import WORKLOAD_KINDS
 
@@ -16,6 +17,11 @@ OWN_ANNOTATIONS = "tierguard.io/"
 REST = "tierguard.io/other-metadata"
 """On what is known by its metadata only: a digest of the rest of it."""
 _NONE: dict[str, Any] = {}
+MOST_MARKS = 50
+"""Annotations of ours whose writers are kept."""
+LONGEST_MARK = 1024
+MOST_CONFIGURED = 1000
+"""Keys of a ConfigMap that are told apart; of one with more only changes of its keys are seen."""
 MOST_WRITERS = 50
 """Entries of managedFields that are kept, the latest."""
 ACCOUNTED = frozenset(
@@ -51,7 +57,7 @@ def _owned(fields: KubeObject) -> Iterator[tuple[str, dict[str, Any]]]:
         if part == "f:metadata":
             marks = [key for key in objects.mapping(inside, *names) if key.startswith(f"f:{OWN_ANNOTATIONS}")]
             if marks:
-                yield part, {names[0]: dict.fromkeys(marks, _NONE)}
+                yield part, {names[0]: dict.fromkeys(sorted(marks)[:MOST_MARKS], _NONE)}
         elif found := dict.fromkeys((name for name in names if name in inside), _NONE):
             yield part, found
 
@@ -78,18 +84,29 @@ def trim_partial(obj: Any) -> dict[str, Any]:
         "kind": PARTIAL,
         "metadata": {
             **{key: metadata[key] for key in kept if key in metadata},
-            "annotations": {**{k: v for k, v in annotations.items() if k.startswith(OWN_ANNOTATIONS)}, REST: digest},
+            "annotations": {**_marks(annotations), REST: digest},
             "managedFields": list(_contents(objects.sequence(metadata, "managedFields")))[-MOST_WRITERS:],
         },
     }
 
 
+def _marks(annotations: Mapping[str, str]) -> dict[str, str]:
+    marks = sorted((key, mark) for key, mark in annotations.items() if key.startswith(OWN_ANNOTATIONS))
+    return {key: mark if len(mark) <= LONGEST_MARK else sha256(mark.encode()) for key, mark in marks[:MOST_MARKS]}
+
+
 def _contents(entries: Iterable[Any]) -> Iterator[dict[str, Any]]:
     for entry in entries:
         parts = {part: objects.mapping(entry, "fieldsV1", part) for part in ("f:data", "f:binaryData")}
-        owned = {part: dict.fromkeys(keys, _NONE) for part, keys in parts.items() if keys}
+        owned = {part: dict.fromkeys(_told_apart(keys), _NONE) for part, keys in parts.items() if keys}
         if owned:
             yield {"manager": entry.get("manager"), "time": entry.get("time"), "fieldsV1": owned}
+
+
+def _told_apart(keys: Iterable[str]) -> Iterable[str]:
+    """`keys`; of very many a digest, which is the same for whoever owns the same ones."""
+    found = sorted(keys)
+    return found if len(found) <= MOST_CONFIGURED else (sha256(encoded(found)),)
 
 
 def trim(obj: Any) -> Any:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.freezes.operations import frozen_operation
-from tierguard.guard.message import ALLOWED_AS_IS, compose, undecided
+from tierguard.guard.message import ALLOWED_AS_IS, compose, unchecked, undecided
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, Operation, Question, Unanswered
 from tierguard.guard.model.decision import Decision, Undecidable
@@ -45,17 +45,24 @@ def evaluate(change: Change, state: State, now: datetime) -> Decision:
 def evaluate_asking(
     change: Change, state: State, now: datetime, ask: Callable[[Question], bool | None]
 ) -> tuple[Decision, Change]:
-    """Decide `change`, asking RBAC through `ask` what the decision hangs on; None from it leaves it undecided."""
+    """Decide `change`, asking RBAC through `ask` for the rights that the decision hangs on.
+
+    A question comes up only where something holds. So where `ask` has no answer (None), the answer is "no": with "undecided"
+    the failure policy would decide, and whoever keeps RBAC from being asked would get what they have no right to.
+    """
     decision = evaluate(change, state, now)
-    for _ in range(_MOST_QUESTIONS):
-        if decision.question is None:
+    for asked in range(2 * _MOST_QUESTIONS):
+        question = decision.question
+        if question is None:
             break
-        answer = ask(decision.question)
-        if answer is None:
-            break
-        change = replace(change, answers={**change.answers, decision.question: answer})
+        answer = ask(question) if asked < _MOST_QUESTIONS else None
+        change = replace(
+            change,
+            answers={**change.answers, question: answer is True},
+            unchecked=change.unchecked if answer is not None else change.unchecked | {question},
+        )
         decision = evaluate(change, state, now)
-    return decision, change
+    return (unchecked(decision, change) if change.unchecked else decision), change
 
 
 def _by_controller(change: Change, state: State, now: datetime) -> Decision:

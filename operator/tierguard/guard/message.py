@@ -1,13 +1,14 @@
 """From findings to a decision, and from a decision to the few words that a person reads."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from tierguard.api.kinds import POLICY
 from tierguard.api.model import rfc3339
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.freezes.matching import FREEZE_RULE, WINDOW_RULE
-from tierguard.guard.model.change import Change, Operation
+from tierguard.guard.model.change import NOT_CHECKED, Change, Operation
 from tierguard.guard.model.decision import MESSAGE_LIMIT, WARNING_LIMIT, Decision, Effect, Finding, Outcome
 from tierguard.guard.model.hold import Hold
 from tierguard.guard.model.objects import printable
@@ -67,6 +68,15 @@ def undecided(change: Change, missing: str) -> Decision:
     """The third outcome."""
     message = printable(f"tierguard cannot decide about {change.subject}: {missing}", MESSAGE_LIMIT)
     return Decision(Outcome.UNDECIDED, (ChangeKind.NONE,), message=message)
+
+
+def unchecked(decision: Decision, change: Change) -> Decision:
+    """`decision`, which says in its message that a right of the user could not be checked, if it is a refusal."""
+    if decision.outcome is not Outcome.DENIED or NOT_CHECKED in decision.message:
+        return decision
+    verbs = " or ".join(sorted({question.verb for question in change.unchecked}))
+    note = f" Whether you may {verbs} {NOT_CHECKED}: try again."
+    return replace(decision, message=printable(decision.message, MESSAGE_LIMIT - len(note)) + note)
 
 
 def refusal(change: Change, denying: list[Finding], possible_from: datetime | None, holds: Iterable[Hold] = ()) -> str:

@@ -191,7 +191,9 @@ class Webhook:
         kind = parent_of(request)
         if kind is not None:
             known = state.workload(kind, request.namespace, request.name)
-            parent = known.raw if known else self._lookups.workload(kind, request.namespace, request.name)
+            parent = (
+                known.raw if known else self._lookups.workload(kind, request.namespace, request.name, request.user_info)
+            )
             if parent is None:
                 return _undecided(f"{kind} {request.namespace}/{request.name} is not known yet"), change_of(request)
             parent = {**parent, "kind": kind}
@@ -204,10 +206,10 @@ class Webhook:
 
         decision, change = evaluate_asking(change, state, self._clock(), ask)
         unknown = decision.outcome is Outcome.UNDECIDED and decision.question is None
-        if unknown and self._lookups.namespace(change.namespace):
+        if unknown and self._lookups.namespace(change.namespace, request.user_info):
             decision, change = evaluate_asking(change, state, self._clock(), ask)
         if decision.hinges_on_absence and self._lookups.surroundings(
-            change.namespace, {finding.rule for finding in decision.findings}
+            change.namespace, {finding.rule for finding in decision.findings}, request.user_info
         ):
             decision, change = evaluate_asking(change, state, self._clock(), ask)
         return decision, change

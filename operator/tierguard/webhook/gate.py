@@ -26,12 +26,16 @@ REASONS = (QUEUE, DEADLINE, MEMORY)
 """Why a review was turned away: too many waited, it waited too long, too many large ones were under way."""
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m)")
+_LONGEST_QUERY = 1024
+"""Characters of a query string that is read: the API server's has a dozen."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
 @lru_cache(maxsize=64)
 def patience(query: str) -> float:
     """The seconds that a review may wait, by the query string of its request: the API server says `timeout=5s` there."""
+    if len(query) > _LONGEST_QUERY:
+        return LONGEST_SECONDS * PATIENCE
     (written,) = parse_qs(query).get("timeout", [""])[-1:] or [""]
     parts = _DURATION.findall(written)
     whole = "".join(number + unit for number, unit in parts) == written

@@ -49,7 +49,8 @@ class Metrics:
         )
         self.lookups = Counter(
             "tierguard_webhook_lookups_total",
-            "Questions to the API server for what was not in memory, by result.",
+            "Questions to the API server for what was not in memory, by result: answered, failed, cached (answered a moment"
+            " ago), limited (its user, or all users together, asked too much, or the API server is sick).",
             ("result",),
             registry=registry,
         )

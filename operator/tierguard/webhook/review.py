@@ -10,6 +10,7 @@ from tierguard.guard.model.decision import Decision
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.workload import KIND_OF_RESOURCE
 from tierguard.guard.resources.registry import REGISTRY
+from tierguard.text import shown
 
 REVIEW_VERSION = "admission.k8s.io/v1"
 
@@ -71,6 +72,8 @@ class Malformed(Exception):  # noqa: N818 - it is the client's error, not ours
 
 
 _SCALE = "Scale"
+_LONGEST_SAID = 128
+"""Characters of a kind that a message names."""
 _DECODER = msgspec.json.Decoder(Review)
 _FIELDS = msgspec.json.Decoder(Fields)
 _ANYTHING = msgspec.json.Decoder()
@@ -113,14 +116,14 @@ def _consistent(request: Request) -> None:
     """
     kind = request.kind
     if (kind.kind == _SCALE) != (request.sub_resource == "scale"):
-        message = f"a {kind.kind} for the sub-resource {request.sub_resource!r}"
+        message = f"a {kind.kind} for the sub-resource {shown(request.sub_resource)}"
         raise Malformed(message)
     resource = REGISTRY.get(kind.kind)
     if resource is not None and resource.version != kind.version:
         message = f"unknown version {kind.version} of {kind.kind}: this webhook does not judge it"
         raise Malformed(message)
     if resource is not None and request.sub_resource and request.sub_resource not in resource.subresources:
-        message = f"unknown sub-resource {request.sub_resource!r} of {kind.kind}: this webhook does not judge it"
+        message = f"unknown sub-resource {shown(request.sub_resource)} of {kind.kind}: this webhook does not judge it"
         raise Malformed(message)
     api_version = f"{kind.group}/{kind.version}" if kind.group else kind.version
     for obj in (request.object, request.old_object):
@@ -128,8 +131,12 @@ def _consistent(request: Request) -> None:
             continue
         said = _said(obj, "apiVersion"), _said(obj, "kind")
         if said != (api_version, kind.kind):
-            message = f"an object of {said[0]} {said[1]} in a request about {api_version} {kind.kind}"
+            message = f"an object of {_plain(said[0])} {_plain(said[1])} in a request about {api_version} {kind.kind}"
             raise Malformed(message)
+
+
+def _plain(said: Any) -> str:
+    return said[:_LONGEST_SAID] if isinstance(said, str) else shown(said)
 
 
 def _said(obj: Fields, field: str) -> Any:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from tierguard.cluster import record
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
+from tierguard.cluster.pages import every
 from tierguard.controller.options import FIELD_MANAGER
 from tierguard.guard.freezes.rollback_record import RECORDED_KINDS, complete, wanted_entries
 from tierguard.guard.model import objects
@@ -80,8 +81,8 @@ class RecordKeeper:
         if workload.kind == "Deployment":
             found = self._cache.state.workloads_in.get(workload.namespace, {})
             return [raw for (kind, _, _), raw in tuple(found.items()) if kind == "ReplicaSet"]
-        listed = self._api.get(f"/apis/apps/v1/namespaces/{quote(workload.namespace)}/controllerrevisions")
-        return [{**item, "kind": "ControllerRevision"} for item in listed.get("items") or ()]
+        path = f"/apis/apps/v1/namespaces/{quote(workload.namespace)}/controllerrevisions"
+        return ({**item, "kind": "ControllerRevision"} for item in every(self._api, path))
 
     def _path(self, uid: str) -> str:
         return f"/api/v1/namespaces/{self._namespace}/configmaps/{record.record_name(uid)}"

@@ -14,7 +14,7 @@ from tierguard.controller.options import FIELD_MANAGER
 from tierguard.controller.unreviewed.accountant import Accountant, Passed
 from tierguard.controller.unreviewed.changes import instant
 from tierguard.controller.unreviewed.recovery import Found, recovered, told
-from tierguard.controller.unreviewed.snapshot import decode, encode, present, taken
+from tierguard.controller.unreviewed.snapshot import decode, encode, fitting, present, taken
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.survey import Surveyed
@@ -112,12 +112,17 @@ class AccountKeeper:
             return
         found, now = self._taken
         snapshot = encode(found)
+        if snapshot is None:
+            part = fitting(found)
+            snapshot = encode(part)
+            log.warning(
+                "the snapshot is too large: what passes while no operator runs is found for a part only",
+                extra={"objects": len(found), "written": len(part)},
+            )
         large = snapshot is None or len(snapshot) > LARGE
         self._taken, self._due = None, now + (CHANGED_LARGE if large else CHANGED)
         if self._written is not None and self._written[0] == snapshot and now - self._written[1] < UNCHANGED:
             return
-        if snapshot is None:
-            log.warning("the snapshot is too large to be written: what passes while no operator runs is not found")
         body: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "ConfigMap",

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from tierguard.controller.unreviewed.accountant import refused
 from tierguard.controller.unreviewed.changes import change_of, instant, newest, written
-from tierguard.controller.unreviewed.snapshot import Snapshot, restored
+from tierguard.controller.unreviewed.snapshot import Snapshot, restored, same_spec
 from tierguard.guard.freezes.matching import FREEZE_RULE, WINDOW_RULE
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change
@@ -55,6 +55,8 @@ def _changes(kept: KubeObject | None, there: KubeObject | None, state: State) ->
     else:
         sides = [(None if kept is None else restored(kept, there), there)]
     for before, after in sides:
+        if before is not None and after is not None and same_spec(before, after) is False:
+            continue  # it changed, but from what nobody knows: no ground to accuse anybody
         change = change_of(before, after, state.identities)
         if change is not None:
             yield change

@@ -18,6 +18,7 @@ from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.reflector import PARTIAL
 from tierguard.cluster.trim import OWN_ANNOTATIONS
 from tierguard.guard.model import objects
+from tierguard.guard.model.digest import DIGEST, encoded, sha256
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.workload import RESTARTED_AT, WORKLOAD_KINDS, Workload, template_hash
 from tierguard.guard.survey import Surveyed, surroundings
@@ -27,7 +28,11 @@ Snapshot = Mapping[str, KubeObject]
 
 AROUND = ("PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy")
 MOST_BYTES = 900_000
-"""A ConfigMap takes 1 MiB. A snapshot that is larger is not written: about ten thousand workloads."""
+"""A ConfigMap takes 1 MiB. Of a snapshot that is larger only a part is written: about ten thousand workloads."""
+MOST_OF_ONE = 8 * 1024
+"""Bytes of JSON of one object in a snapshot."""
+MOST_OF_CONFIGURATION = 32 * 1024
+MOST_WRITERS_OF_LARGE = 5
 ANOTHER = "tierguard.io/another"
 """Marks what was another one, and of which only that is known."""
 _PARTS = ("initContainers", "containers")
@@ -46,18 +51,23 @@ def taken(cache: ClusterCache, surveyed: Iterable[Surveyed], now: datetime) -> d
     covering = [hold.source for hold in (*state.freezes, *state.windows) if hold.timeline.covering(now) is not None]
     known = [hold.source for hold in (*state.freezes, *state.windows)]
     found: dict[str, KubeObject] = {"": {"known": known, "covering": covering}}
+    everything: list[KubeObject] = []
     for subject in surveyed:
         workload = subject.classified.workload
         if not workload.entry.made_by_controllers:
-            found[place(workload.raw)] = summary(workload)
+            everything.append(summary(workload))
     around = surroundings(surveyed, state)
     for kind in AROUND:
         for (namespace, _), raw in cache.known(kind).items():
             if namespace in around.namespaces:
-                found[place(raw)] = {**_named(raw), "spec": objects.mapping(raw, "spec")}
+                everything.append({**_named(raw), "spec": objects.mapping(raw, "spec")})
     for (namespace, name), raw in cache.known(PARTIAL).items():
         if ("ConfigMap", namespace, name) in around.read:
-            found[place(raw)] = raw
+            everything.append(raw)
+    for raw in everything:
+        kept = bounded(raw)
+        if kept is not None:
+            found[place(kept)] = kept
     return found
 
 
@@ -99,7 +109,7 @@ def restored(kept: KubeObject, now: KubeObject | None) -> KubeObject:
     entry = WORKLOAD_KINDS.get(str(kept.get("kind")))
     workload = None if now is None else Workload.of(now)
     if entry is None:
-        return kept
+        return {**kept, "spec": now["spec"]} if now is not None and same_spec(kept, now) else kept
     base: KubeObject = {} if now is None or workload is None else now
     template = _template(kept, {} if workload is None else workload.template)
     found = _put(base, entry.template, template)
@@ -165,6 +175,62 @@ def _bare_hash(template: KubeObject) -> str:
 
 def _digest(content: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
+
+
+def bounded(raw: KubeObject) -> KubeObject | None:
+    """`raw` as it is kept: of a large spec a digest, of many writers the last. None where that is still too large.
+
+    One object that somebody made large must not end the account of all others.
+    """
+    size = len(encoded(raw))
+    if size <= MOST_OF_ONE:
+        return raw
+    if raw.get("kind") == PARTIAL:  # its writers and keys are all that is known of it
+        return raw if size <= MOST_OF_CONFIGURATION else None
+    kept = dict(raw)
+    if isinstance(kept.get("spec"), dict):
+        kept["spec"] = {DIGEST: sha256(encoded(kept["spec"]))}
+    metadata = dict(objects.mapping(kept, "metadata"))
+    if writers := objects.sequence(metadata, "managedFields"):
+        metadata["managedFields"] = list(writers)[-MOST_WRITERS_OF_LARGE:]
+    kept["metadata"] = metadata
+    return kept if len(encoded(kept)) <= MOST_OF_ONE else None
+
+
+def same_spec(kept: KubeObject, now: KubeObject) -> bool | None:
+    """Whether `now` has the spec of which `kept` has only the digest; None where it has more than that."""
+    digest = objects.value(kept, "spec", DIGEST)
+    if not isinstance(digest, str) or len(objects.mapping(kept, "spec")) > 1:
+        return None
+    return digest == sha256(encoded(objects.mapping(now, "spec")))
+
+
+def fitting(snapshot: Snapshot) -> dict[str, KubeObject]:
+    """As much of `snapshot` as fits into a ConfigMap.
+
+    Each namespace gives its first object, then each its second, and so on, workloads before what is around them: who fills a
+    namespace pushes out what is in that namespace.
+    """
+    packer, size = zlib.compressobj(6), 0
+    found: dict[str, KubeObject] = {}
+    for key in _in_turn(snapshot):
+        entry = encoded({key: snapshot[key]})
+        # Flushed, so that its size is known; what `encode` makes of all of it is a little smaller.
+        size += len(packer.compress(entry)) + len(packer.flush(zlib.Z_SYNC_FLUSH))
+        if size > MOST_BYTES:
+            break
+        found[key] = snapshot[key]
+    return found
+
+
+def _in_turn(snapshot: Snapshot) -> list[str]:
+    turns: dict[str, int] = {}
+    ordered = []
+    for key in sorted(snapshot, key=lambda key: (str(snapshot[key].get("kind")) not in WORKLOAD_KINDS, key)):
+        namespace = key.partition("/")[0]
+        turns[namespace] = turns.get(namespace, 0) + 1
+        ordered.append((key != "", turns[namespace], key))
+    return [key for _, _, key in sorted(ordered)]
 
 
 def encode(snapshot: Snapshot) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tierguard.controller.webhooks.stretches import SCALE
 from tierguard.guard.model.scope import TIER_LABEL, Scope, tier_of_label
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload import EVERYTHING, WORKLOAD_KINDS
 from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.registry import AROUND
@@ -112,7 +112,7 @@ def _tied(around: Surroundings) -> str:
     either = "[object, oldObject].exists(o, o != null && {})".format
     begins = "n.exists(p, p != '' && ({}).startsWith(p))".format
     claim = "v.?persistentVolumeClaim.?claimName.orValue('')"
-    named = either(f"({_RESOURCE} + '/' + {_NAME}) in n")
+    named = either(f"({_RESOURCE} + '/' + {_NAME}) in n || ({_RESOURCE} + '/{EVERYTHING}') in n")
     member = conjunction(f"{_RESOURCE} == 'pods'", either(begins(f"'pods/' + {_NAME}")))
     named_claim = f"{claim} != '' && " + begins(f"'claim/' + {claim}")
     mounts = either(f"{cel.VOLUMES}.exists(v, {named_claim})")

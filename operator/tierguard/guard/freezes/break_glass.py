@@ -18,7 +18,9 @@ BREAK_GLASS = "tierguard.io/break-glass"
 LONGEST = timedelta(hours=1)
 RULE = "break-glass"
 
-_SHAPE = re.compile(r"(?P<ticket>[^:;]{1,128}):\s*(?P<reason>[^;]{1,256});\s*until=(?P<until>\S{1,64})\s*")
+_SHAPE = re.compile(r"(?P<ticket>[^:;]{1,128}):\s*(?P<reason>[^;\s][^;]{0,255});\s*until=(?P<until>\S{1,64})\s*")
+_LONGEST_MARK = 1024
+"""Characters of a mark: its parts have fewer than half as many."""
 _REMEDY = f'write {BREAK_GLASS}="<ticket>: <reason>; until=<RFC 3339, at most an hour ahead>"'
 
 
@@ -48,9 +50,7 @@ def judge_mark(change: Change, now: datetime) -> Mark | Finding | None:
     if mark.until > now + LONGEST:
         return _void("TooLong", f"its break-glass mark is for {rfc3339(mark.until)}, over an hour ahead", _REMEDY)
     if not change.may("bypass"):
-        return _void(
-            "NotAuthorized", "who breaks the glass needs the verb bypass on operationalfreezes", "ask who has it"
-        )
+        return _void(*change.lacks("bypass", "", "who breaks the glass"))
     return mark
 
 
@@ -59,7 +59,7 @@ def _void(reason: str, detail: str, remedy: str) -> Finding:
 
 
 def _read(written: str) -> Mark | None:
-    found = _SHAPE.fullmatch(written.strip())
+    found = _SHAPE.fullmatch(written.strip()) if len(written) <= _LONGEST_MARK else None
     if found is None:
         return None
     try:

@@ -22,13 +22,17 @@ from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.scope import Scope
 from tierguard.schedule import BEGINNING, FOREVER, Interval, Recurrence, ScheduleError, Timeline
 from tierguard.schedule.compile import compile_duration
+from tierguard.text import shown
 
 ALL_TIERS = frozenset(range(5))
+MOST_VALUES = 100_000
+"""Values in a spec: many times as many as the schemas of our kinds allow."""
 _EXPIRES = "spec.expiresAt"
 
 
 def compile_freeze(raw: KubeObject) -> Hold:
     """The freeze stored as `raw`. Never fails: what cannot be read holds."""
+    raw = _readable_part(raw)
     scope, problem = _scope(raw, FreezeScope)
     try:
         spec = FreezeSpec.model_validate(raw.get("spec"))
@@ -63,6 +67,7 @@ def in_force(lift: Lift | None) -> Lift | None:
 
 def compile_window(raw: KubeObject) -> Hold:
     """The window stored as `raw`. Never fails: what cannot be read is closed."""
+    raw = _readable_part(raw)
     scope, problem = _scope(raw, TieredScope)
     try:
         spec = WindowSpec.model_validate(raw.get("spec"))
@@ -104,6 +109,7 @@ def _zone(schedule: Schedule | None, written: datetime | None) -> tuple[tzinfo |
 
 def compile_policy(raw: KubeObject) -> Policy:
     """The policy stored as `raw`. Never fails: one that cannot be read still classifies, with tier 0 if need be."""
+    raw = _readable_part(raw)
     scope, problem = _scope(raw, WorkloadScope)
     name, generation = objects.name(raw), objects.generation(raw)
     try:
@@ -152,8 +158,8 @@ def _broken(kind: str, raw: KubeObject, scope: WorkloadScope, timeline: Timeline
     return Hold(
         kind=kind,
         name=objects.name(raw),
-        reason=objects.printable(str(objects.value(raw, "spec", "reason") or ""), 256),
-        ticket=objects.printable(str(objects.value(raw, "spec", "changeTicket") or ""), 128),
+        reason=_readable(objects.value(raw, "spec", "reason"), 256),
+        ticket=_readable(objects.value(raw, "spec", "changeTicket"), 128),
         tiers=tiers,
         scope=Scope.compile(scope),
         timeline=timeline,
@@ -165,11 +171,24 @@ def _broken(kind: str, raw: KubeObject, scope: WorkloadScope, timeline: Timeline
     )
 
 
+def _readable_part(raw: KubeObject) -> KubeObject:
+    """`raw`, without its spec where that is endless: its errors would have all of it in their texts."""
+    if objects.larger_than(raw.get("spec"), MOST_VALUES):
+        return {**raw, "spec": f"more than {MOST_VALUES} values"}
+    return raw
+
+
+def _readable(written: object, limit: int) -> str:
+    return objects.printable(written, limit) if isinstance(written, str) else ""
+
+
 def _operations(raw: KubeObject) -> frozenset[str]:
     """The operations that can still be read; all of them when none can."""
     known = {operation.value for operation in Operation}
     written = objects.sequence(raw, "spec", "operations")
-    return frozenset(str(operation) for operation in written if operation in known) or frozenset(known)
+    return frozenset(
+        str(operation) for operation in written if isinstance(operation, str) and operation in known
+    ) or frozenset(known)
 
 
 def explain(error: ValidationError | ScheduleError, root: str = "spec") -> str:
@@ -179,13 +198,14 @@ def explain(error: ValidationError | ScheduleError, root: str = "spec") -> str:
         return objects.printable(f"{field}: {error.problem}", 300)
     first = error.errors(include_url=False)[0]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-    found = "" if first["type"] in ("missing", "extra_forbidden") else f", found {first['input']!r}"
+    found = "" if first["type"] in ("missing", "extra_forbidden") else f", found {shown(first['input'])}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return objects.printable(f"{root}{path}: {first['msg']}{found}{more}", 300)
 
 
 def validate(model: type[ApiModel], raw: KubeObject) -> str | None:
     """What is wrong with the `spec` in `raw`, beyond what one object can tell about itself in CEL; None if nothing is."""
+    raw = _readable_part(raw)
     try:
         spec = model.model_validate(raw.get("spec"))
         if isinstance(spec, FreezeSpec):

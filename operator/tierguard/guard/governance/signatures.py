@@ -68,12 +68,7 @@ def _requested(change: Change, signed: _Signed) -> Iterator[Finding]:
             "leave approvedBy out: somebody else adds their name",
         )
     elif signed.place == "lift" and not change.may("lift", change.name):
-        yield _finding(
-            change,
-            "NotAuthorized",
-            "who asks to lift a freeze needs the verb lift on operationalfreezes",
-            "ask who has it",
-        )
+        yield _finding(change, *change.lacks("lift", change.name, "who asks to lift a freeze"))
 
 
 def _approved(change: Change, signed: _Signed, added: frozenset[str], *, alone: bool) -> Iterator[Finding]:
@@ -94,13 +89,8 @@ def _approved(change: Change, signed: _Signed, added: frozenset[str], *, alone: 
             f"the write that adds your name to {where} changes more than that",
             "add your name and nothing else",
         )
-    elif not change.may("approve", change.name if change.kind == FREEZE.kind else ""):
-        yield _finding(
-            change,
-            "NotAuthorized",
-            "who approves needs the verb approve on operationalfreezes",
-            "ask who has it",
-        )
+    elif not change.may("approve", name := change.name if change.kind == FREEZE.kind else ""):
+        yield _finding(change, *change.lacks("approve", name, "who approves"))
 
 
 def _reviewed(change: Change, old: KubeObject, new: KubeObject) -> Iterator[Finding]:

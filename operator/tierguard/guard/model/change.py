@@ -29,6 +29,10 @@ class Question:
     name: str = ""
 
 
+NOT_CHECKED = "could not be checked"
+"""What messages say about a right for which RBAC had no answer."""
+
+
 class Unanswered(Exception):  # noqa: N818 - it is no error: somebody has to ask RBAC, and then decide again
     """The decision hangs on a `Question` to which the change brings no answer."""
 
@@ -56,6 +60,8 @@ class Change:
     """What RBAC said about `user`, as far as it was asked."""
     subresource: str = ""
     """`status`, `resize`, `ephemeralcontainers` or `finalize`, where the change comes that way. A `/scale` is an update."""
+    unchecked: frozenset[Question] = frozenset()
+    """Those of `answers` that are "no" because RBAC did not answer."""
 
     def may(self, verb: str, name: str = "") -> bool:
         """Whether the user may do `verb`. Raises Unanswered when nobody has asked yet."""
@@ -63,6 +69,12 @@ class Change:
         if question not in self.answers:
             raise Unanswered(question)
         return self.answers[question]
+
+    def lacks(self, verb: str, name: str, who: str) -> tuple[str, str, str]:
+        """Reason, detail and remedy of the refusal of a user who may not do `verb`; `who` is who needs it."""
+        if Question(verb, name) in self.unchecked:
+            return "NotChecked", f"whether you may {verb} {NOT_CHECKED}", "try again"
+        return "NotAuthorized", f"{who} needs the verb {verb} on operationalfreezes", "ask who has it"
 
     @property
     def subject(self) -> str:

@@ -15,6 +15,8 @@ Labels = Mapping[str, str]
 
 _NOTHING: Mapping[str, Any] = {}
 _SEQUENCES = (list, tuple)
+_LOOKED_AT = 8
+"""How many times as many characters as a text may have are looked at for it."""
 
 
 def mapping(parent: Any, *path: str) -> Mapping[str, Any]:
@@ -45,6 +47,21 @@ def value(parent: Any, *path: str) -> Any:
             return None
         node = node.get(key)
     return node
+
+
+def larger_than(value: Any, most: int) -> bool:
+    """Whether there are more than `most` values in `value`, each as often as it is repeated; stops counting there."""
+    seen, waiting = 0, [value]
+    while waiting:
+        node = waiting.pop()
+        seen += 1
+        if isinstance(node, dict):
+            waiting += node.values()
+        elif isinstance(node, _SEQUENCES):
+            waiting += node
+        if seen + len(waiting) > most:
+            return True
+    return False
 
 
 def labels(obj: KubeObject) -> Labels:
@@ -113,6 +130,9 @@ def printable(text: str, limit: int) -> str:
     """
     if len(text) <= limit and text.isprintable() and "  " not in text:
         return text.strip()  # nearly always
+    # Of white space that is drawn together more than `limit` characters are looked at, but never all of a megabyte.
+    cut = len(text) > _LOOKED_AT * limit
+    text = text[: _LOOKED_AT * limit]
     clean = "".join(character if character.isprintable() else " " for character in text)
     clean = " ".join(clean.split())
-    return clean if len(clean) <= limit else clean[: max(0, limit - 1)].rstrip() + "…"
+    return clean if len(clean) <= limit and not cut else clean[: max(0, limit - 1)].rstrip() + "…"

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from tierguard.guard.model import objects
+from tierguard.guard.model.digest import condensed, encoded
 from tierguard.guard.model.objects import KubeObject, Labels
 from tierguard.guard.model.once import once
 
@@ -212,16 +211,14 @@ def template_hash(template: KubeObject) -> str:
     """A digest of what a person wrote into `template`: 32 hexadecimal digits, the same for the same pods.
 
     All templates compared have been through the API server's defaulting, which also drops what is empty, so the plain
-    content is right. Hash labels and the restart annotation are left out.
+    content is right. Hash labels and the restart annotation are left out. Of a large part its digest counts, so that a
+    watched template, which is cut, has the same hash as a reviewed one.
     """
     return _digest(essence(template))
 
 
 def _digest(found: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_encoder.encode(found)).hexdigest()[:32]
-
-
-_encoder = msgspec.json.Encoder(order="deterministic")
+    return hashlib.sha256(encoded({key: condensed(part) for key, part in found.items()})).hexdigest()[:32]
 
 
 def images_cannot_move(template: KubeObject, immutable_tags: tuple[str, ...] = ()) -> bool:
@@ -248,13 +245,34 @@ def _cannot_move(container: KubeObject, immutable_tags: tuple[str, ...]) -> bool
     return pulled_once and tag not in ("", "latest") and bool(immutable_tags) and image.startswith(immutable_tags)
 
 
+READS = "tierguard.io/reads"
+"""In a pod spec that was cut: what its pods read and claim, as lines of `Kind/name`."""
+CLAIM = "PersistentVolumeClaim"
+EVERYTHING = "*"
+"""No name of an object: pods that read so much that it is not kept count as reading everything."""
+
+
 def references(pod_spec: KubeObject) -> frozenset[tuple[str, str]]:
     """(`ConfigMap`, `Secret` or `ServiceAccount`, name) of all without which pods of `pod_spec` are not made or not started.
 
     That is what they mount or read into their environment, what their images and volumes are fetched with, and the account
     that they run as.
     """
+    if READS in pod_spec:
+        return frozenset(found for found in _kept(pod_spec) if found[0] != CLAIM)
     return frozenset((kind, name) for kind, name in _references(pod_spec) if name)
+
+
+def _kept(pod_spec: KubeObject) -> Iterator[tuple[str, str]]:
+    for line in str(pod_spec[READS]).splitlines():
+        kind, _, name = line.partition("/")
+        yield kind, name
+
+
+def reads(pod_spec: KubeObject) -> str:
+    """What `READS` says of `pod_spec`."""
+    claimed = {(CLAIM, name) for name in claims_of(pod_spec)}
+    return "\n".join(f"{kind}/{name}" for kind, name in sorted(references(pod_spec) | claimed))
 
 
 _SECRET_OF_VOLUME = {
@@ -296,7 +314,14 @@ def _references(pod_spec: KubeObject) -> Iterator[tuple[str, str]]:
 
 def claims(workload: Workload) -> frozenset[str]:
     """Names of the PersistentVolumeClaims that pods of `workload` name; those made from templates are not among them."""
-    volumes = objects.sequence(workload.pod_spec, "volumes")
+    return claims_of(workload.pod_spec)
+
+
+def claims_of(pod_spec: KubeObject) -> frozenset[str]:
+    """The same of a pod spec."""
+    if READS in pod_spec:
+        return frozenset(name for kind, name in _kept(pod_spec) if kind == CLAIM)
+    volumes = objects.sequence(pod_spec, "volumes")
     named = (objects.value(volume, "persistentVolumeClaim", "claimName") for volume in volumes)
     return frozenset(str(name) for name in named if name)
 

@@ -28,6 +28,7 @@ from tierguard.guard.tiers.classify import Classified, classify
 from tierguard.guard.tiers.declassify import joins, leaves
 from tierguard.guard.tiers.deletion import announced, announces, asks_for_announcement, not_announced
 from tierguard.guard.tiers.neighbours import neighbours
+from tierguard.text import shown
 
 
 def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
@@ -111,7 +112,7 @@ def _invalid_tier(change: Change) -> list[Finding]:
             "tier",
             f"Label/{TIER_LABEL}",
             "InvalidTier",
-            f"label {TIER_LABEL} is {written!r}, which is no tier",
+            f"label {TIER_LABEL} is {shown(written)}, which is no tier",
             "set it to 0, 1, 2, 3 or 4",
         )
     ]

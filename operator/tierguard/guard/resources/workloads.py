@@ -45,6 +45,7 @@ from tierguard.guard.rules.evaluate import judge
 from tierguard.guard.tiers.classify import Classified, classify, ties
 from tierguard.guard.tiers.declassify import joins, leaves
 from tierguard.guard.tiers.deletion import announces, unannounced
+from tierguard.text import shown
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 
@@ -257,7 +258,7 @@ def _invalid_tier(before: Classified | None, after: Classified | None) -> list[F
                 "tier",
                 f"Label/{TIER_LABEL}",
                 "InvalidTier",
-                f"label {TIER_LABEL} is {written!r}, which is no tier, and counts as 0",
+                f"label {TIER_LABEL} is {shown(written)}, which is no tier, and counts as 0",
                 "set it to 0, 1, 2, 3 or 4",
                 Effect.WARN if known else Effect.DENY,
             )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 
 from tierguard.api.rules import Enforcement, RuleBlock
 from tierguard.api.scope import ChangeKind
@@ -13,6 +14,9 @@ from tierguard.guard.model.state import State
 from tierguard.guard.rules import RULES, Rule, Violation
 from tierguard.guard.rules.rule import Situation
 from tierguard.guard.tiers.classify import Classified
+
+MOST_VIOLATIONS = 500
+"""Violations of one rule that are looked at, in the order of the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +83,6 @@ def _violations(situation: Situation) -> Iterator[tuple[Policy, Rule, Violation,
         for rule, settings in _asked(policy):
             if situation.subject.workload.kind not in rule.kinds:
                 continue
-            for violation in rule.check(situation, settings):
+            # A pod may have thousands of containers, and nobody reads thousands of findings.
+            for violation in islice(rule.check(situation, settings), MOST_VIOLATIONS):
                 yield policy, rule, violation, settings.enforcement

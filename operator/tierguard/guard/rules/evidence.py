@@ -19,6 +19,7 @@ IMAGES = "images"
 _ROLLOUTS = frozenset({ChangeKind.CREATE, ChangeKind.ROLLOUT})
 _DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 _SHORTEST_DIGEST = len("sha256:") + 12
+_DIGEST_LENGTH = len("sha256:") + 64
 _MOST_NAMED = 4
 
 
@@ -97,21 +98,25 @@ def _named(names: list[str]) -> str:
 
 
 def _not_spoken_of(workload: Workload, written: str) -> list[str]:
-    listed = [entry for entry in re.split(r"[,\s]+", written) if entry]
-    found = []
+    listed = frozenset(written.replace(",", " ").split())
+    listed |= {entry.rpartition("@")[2] for entry in listed if "@sha256:" in entry}
+    found: dict[str, None] = {}
     for part in ("initContainers", "containers"):
         for container in objects.sequence(workload.pod_spec, part):
             image = str(objects.value(container, "image") or "")
-            digest = _DIGEST.search(image)
+            digest = _DIGEST.search(image[-_DIGEST_LENGTH - 1 :])
             wanted = digest[1] if digest else image
-            if not any(_names(entry, wanted) for entry in listed) and wanted not in found:
-                found.append(wanted)
-    return found
+            if not _spoken_of(wanted, listed):
+                found[wanted] = None
+    return [*found]
 
 
-def _names(entry: str, wanted: str) -> bool:
-    shortened = entry.startswith("sha256:") and len(entry) >= _SHORTEST_DIGEST and wanted.startswith(entry)
-    return entry == wanted or shortened or (wanted.startswith("sha256:") and entry.endswith(f"@{wanted}"))
+def _spoken_of(wanted: str, listed: frozenset[str]) -> bool:
+    """Whether `wanted`, or enough of the digest that it is, is among those that are `listed`: looked up, not compared."""
+    if wanted in listed:
+        return True
+    lengths = range(_SHORTEST_DIGEST, _DIGEST_LENGTH) if wanted.startswith("sha256:") else ()
+    return any(wanted[:length] in listed for length in lengths)
 
 
 def _proof(proof: Proof, written: str, now: datetime) -> Iterator[Violation]:

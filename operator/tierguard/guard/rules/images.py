@@ -12,6 +12,9 @@ from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 _SHOWN = 45
 _PARTS = ("containers", "initContainers", "ephemeralContainers")
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
+_DIGEST_LENGTH = len("@sha256:") + 64
+_LONGEST = 1024
+"""Characters of an image that say where it comes from: no reference that a runtime takes has half as many."""
 _DEFAULT_REGISTRY = "docker.io"
 
 
@@ -41,7 +44,7 @@ class Images:
 
 def _image(container: str, image: str, settings: ImagesRule) -> Iterator[Violation]:
     shown = objects.printable(image, _SHOWN) or "no image"
-    pinned = bool(_DIGEST.search(image))
+    pinned = bool(_DIGEST.search(image[-_DIGEST_LENGTH:]))
     if settings.pinning is Pinning.DIGEST and not pinned:
         yield Violation(
             "NotPinned",
@@ -56,7 +59,8 @@ def _image(container: str, image: str, settings: ImagesRule) -> Iterator[Violati
             "name the image by a tag of its own, or by digest",
             about=f"{container}/pinning",
         )
-    if settings.registries and not any(_allows(entry, normalized(image)) for entry in settings.registries):
+    place = normalized(image[:_LONGEST])
+    if settings.registries and not any(_allows(entry, place) for entry in settings.registries):
         allowed = ", ".join(settings.registries[:2]) + (" …" if len(settings.registries) > 2 else "")  # noqa: PLR2004
         yield Violation(
             "ForeignRegistry",

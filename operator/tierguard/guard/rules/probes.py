@@ -15,6 +15,8 @@ _PERIOD_SECONDS = 10
 _FAILURE_THRESHOLD = 3
 _LONGEST_PORT = 5
 _SHOWN = 40
+_LONGEST_PATH = 4096
+"""Characters of a path that are compared: servers take no longer ones."""
 
 Check = dict[str, dict[str, Any]]
 """What a probe asks, ready to be compared: its handler's kind, and the handler with names and defaults resolved."""
@@ -89,12 +91,11 @@ def _liveness(container: Container, settings: ProbesRule) -> Iterator[Violation]
             gap=asked - period * failures,
         )
     path = check.get("httpGet", {}).get("path")
-    if path is not None and any(
-        _at_or_below(_plain(path), _plain(forbidden)) for forbidden in settings.forbidden_paths
-    ):
+    plain = "" if path is None else _plain(path)
+    if path is not None and any(_at_or_below(plain, _plain(forbidden)) for forbidden in settings.forbidden_paths):
         yield Violation(
             "ForbiddenPath",
-            f"liveness asks {objects.printable(_plain(path), _SHOWN)}, which is forbidden, in {container}",
+            f"liveness asks {objects.printable(plain, _SHOWN)}, which is forbidden, in {container}",
             "set livenessProbe.httpGet.path to one that asks for the process alone",
             about=about,
         )
@@ -133,7 +134,7 @@ def _port(written: object, container: Container) -> object:
     for port in objects.sequence(container.raw, "ports"):
         if objects.value(port, "name") == written:
             return objects.value(port, "containerPort")
-    number = written.isascii() and written.isdecimal() and len(written) <= _LONGEST_PORT
+    number = len(written) <= _LONGEST_PORT and written.isascii() and written.isdecimal()
     return int(written) if number else written
 
 
@@ -148,7 +149,7 @@ def _path(written: object) -> str:
 
     See pkg/probe/http/request.go, formatURL. A fragment is never sent.
     """
-    text = written if isinstance(written, str) else "/"
+    text = written[:_LONGEST_PATH] if isinstance(written, str) else "/"
     try:
         parts = urlsplit(text)
     except ValueError:

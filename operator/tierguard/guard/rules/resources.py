@@ -11,7 +11,10 @@ from tierguard.guard.model.containers import Container, containers
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
 
-_QUANTITY = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?", re.ASCII)
+_QUANTITY = re.compile(r"\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?", re.ASCII)
+
+_LONGEST_QUANTITY = 128
+"""Characters of a quantity: Kubernetes rounds to 27 digits."""
 
 
 class Resources:
@@ -70,6 +73,6 @@ def _missing(
 def _positive(quantity: object) -> bool:
     """Whether `quantity` is one, and more than zero, as in `250m`, `1Gi`, `1e3` or 2."""
     if isinstance(quantity, str):
-        found = _QUANTITY.fullmatch(quantity)
+        found = _QUANTITY.fullmatch(quantity) if len(quantity) <= _LONGEST_QUANTITY else None
         return found is not None and found[1].strip("0.") != ""
     return isinstance(quantity, int | float) and not isinstance(quantity, bool) and quantity > 0

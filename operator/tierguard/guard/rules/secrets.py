@@ -1,7 +1,7 @@
 """Rule `secrets`: no secret reaches a container through its environment."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
@@ -10,6 +10,14 @@ from tierguard.guard.model import objects
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
 _SHOWN = 32
+MOST_TOLD = 20
+"""Variables of a container that are kept of a large environment."""
+_LONGEST_VALUE = 128 * 1024
+"""Characters of a value that are looked at: Linux starts no process with a longer one (MAX_ARG_STRLEN)."""
+_LONGEST_NAME = 512
+"""Characters of a variable's name that are looked at."""
+_STANDS_FOR_SECRET = "-----BEGIN PRIVATE KEY"  # noqa: S105 - the head of one, and nothing behind it
+"""Stands for a secret in what is kept of a large environment: it counts as one whatever its variable is called."""
 _PARTS = ("containers", "initContainers", "ephemeralContainers")
 _NAMES = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)(?:_|$)",
@@ -89,13 +97,38 @@ def _referred(container: Mapping[str, Any]) -> Iterator[str]:
 def _written_out(container: Mapping[str, Any]) -> Iterator[str]:
     for variable in objects.sequence(container, "env"):
         value, name = objects.value(variable, "value"), str(objects.value(variable, "name") or "")
-        # $(VARIABLE) is another variable's value, which is looked at there.
-        if isinstance(value, str) and _is_secret(name, _EXPANDED.sub("", value)):
+        if isinstance(value, str) and _is_secret(name, value):
             yield _variable(variable)
 
 
-def _is_secret(name: str, value: str) -> bool:
-    if _USERINFO.search(value) or _PRIVATE_KEY.search(value):
+def telling(variables: Iterable[Any]) -> list[dict[str, Any]]:
+    """Those of `variables` that this rule speaks of, at most `MOST_TOLD`, with short values of which it says the same.
+
+    It is what is kept of an environment that is too large to be kept.
+    """
+    found: list[dict[str, Any]] = []
+    for variable in variables:
+        value, name = objects.value(variable, "value"), str(objects.value(variable, "name") or "")
+        if secret := objects.mapping(variable, "valueFrom", "secretKeyRef"):
+            kept: dict[str, Any] = {"valueFrom": {"secretKeyRef": {"name": str(secret.get("name") or "")[:253]}}}
+        elif isinstance(value, str) and _is_secret(name, value):
+            kept = {"value": _STANDS_FOR_SECRET}
+        else:
+            continue
+        found.append({"name": objects.printable(name, 63), **kept})
+        if len(found) == MOST_TOLD:
+            break
+    return found
+
+
+def _is_secret(name: str, written: str) -> bool:
+    # $(VARIABLE) is another variable's value, which is looked at there.
+    value = written[:_LONGEST_VALUE]
+    if "$(" in value:
+        value = _EXPANDED.sub("", value)
+    if len(name) > _LONGEST_NAME:  # padding hides nothing: what it begins and ends with says what it is
+        name = name[: _LONGEST_NAME // 2] + name[-_LONGEST_NAME // 2 :]
+    if ("://" in value and _USERINFO.search(value)) or ("-----BEGIN" in value and _PRIVATE_KEY.search(value)):
         return True
     return bool(_NAMES.search(name)) and not _NO_SECRET.search(name) and not _PLAIN.fullmatch(value)
 

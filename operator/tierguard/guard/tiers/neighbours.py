@@ -14,7 +14,7 @@ from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.once import once
 from tierguard.guard.model.scope import GUARDED_TIERS
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import JOB_NAME, Workload, claim_prefixes, claims, references
+from tierguard.guard.model.workload import EVERYTHING, JOB_NAME, Workload, claim_prefixes, claims, references
 from tierguard.guard.tiers.classified import Classified, alone
 from tierguard.labels import LabelSelector
 
@@ -196,7 +196,8 @@ class Neighbours:
 
     def readers(self, kind: str, name: str) -> list[Classified]:
         """The classified workloads whose pods need the ConfigMap, Secret or ServiceAccount of that name."""
-        return list({id(s.workload.raw): s for s in self._read.get((kind, name), ())}.values())
+        found = (*self._read.get((kind, name), ()), *self._read.get((kind, EVERYTHING), ()))
+        return list({id(s.workload.raw): s for s in found}.values())
 
     @once
     def _mounted(self) -> Mapping[str, list[Classified]]:
@@ -212,7 +213,7 @@ class Neighbours:
 
     def users_of_claim(self, claim: str) -> list[Classified]:
         """The classified workloads that mount `claim`, by name or as one made from a StatefulSet's claim templates."""
-        found = list(self._mounted.get(claim, ()))
+        found = [*self._mounted.get(claim, ()), *self._mounted.get(EVERYTHING, ())]
         prefix, dash, ordinal = claim.rpartition("-")
         maker = self._prefixes.get(prefix + dash) if ordinal.isdecimal() else None
         return found if maker is None else [*found, maker]
