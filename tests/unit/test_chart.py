@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import tierguard
+from tierguard.guard.model.state import AUTOSCALERS, CONTROLLERS, ROTATORS
 
 pytestmark = pytest.mark.cluster  # Helm is built along with the control plane
 
@@ -190,6 +191,16 @@ def test_operator_and_webhook_know_the_same_identities(chart: Chart) -> None:
             f"--controller={velero}",
             "--controller=cluster robot",
         ]
+
+
+def test_who_rotates_secrets_is_said_by_name_and_nobody_is_assumed(chart: Chart, rendered: list[Object]) -> None:
+    rotator = "system:serviceaccount:cert-manager:cert-manager"
+    named = chart.render(f"identities.rotators={{{rotator}}}")
+    for component in COMPONENTS:
+        assert f"--rotator={rotator}" in container_of(named, component)["args"]
+        assert not any("rotator" in argument for argument in container_of(rendered, component)["args"])
+    assert all(name.startswith("system:serviceaccount:kube-system:") for name in ROTATORS | AUTOSCALERS)
+    assert all(name.startswith(("system:kube-", "system:serviceaccount:kube-system:")) for name in CONTROLLERS)
 
 
 def test_a_webhook_outside_of_the_cluster_is_told_to_the_operator_alone(chart: Chart) -> None:

@@ -46,15 +46,8 @@ CONTROLLERS = frozenset(
 AUTOSCALERS = frozenset({"system:serviceaccount:kube-system:horizontal-pod-autoscaler"})
 """Whose scaling works through every freeze."""
 
-ROTATORS = frozenset(
-    {
-        "system:serviceaccount:kube-system:root-ca-cert-publisher",
-        "system:serviceaccount:cert-manager:cert-manager",
-        "system:serviceaccount:cert-manager:cert-manager-cainjector",
-        "system:serviceaccount:external-secrets:external-secrets",
-    }
-)
-"""Who renews certificates and secrets, under their usual names."""
+ROTATORS = frozenset({"system:serviceaccount:kube-system:root-ca-cert-publisher"})
+"""Who renews certificates and secrets. Only Kubernetes' own: anybody who may create a namespace can call it `cert-manager`."""
 
 WorkloadKey = tuple[str, str, str]
 """Kind, namespace, name."""
