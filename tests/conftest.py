@@ -50,7 +50,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with cluster:
         tierguard = Tierguard(cluster)
         identities = {"gitops": GITOPS, "rotators": CERT_MANAGER}
-        tierguard.install([part for key, user in identities.items() for part in ("--set", f"identities.{key}={{{user}}}")])
+        tierguard.install(
+            [part for key, user in identities.items() for part in ("--set", f"identities.{key}={{{user}}}")]
+        )
         yield EmbeddedWorld(cluster, tierguard)
 
 

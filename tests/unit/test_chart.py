@@ -506,6 +506,16 @@ def test_cert_manager_makes_the_certificate_where_it_is_wanted(chart: Chart, ren
     assert not any("cert-manager" in argument for argument in container_of(rendered, "operator")["args"])
 
 
+def test_the_operators_path_is_beside_the_certificate_that_cert_manager_makes(chart: Chart) -> None:
+    objects = chart.render("certManager.enabled=true")
+    (volume,) = pod_of(objects, "webhook")["volumes"]
+    names = [source["secret"]["name"] for source in volume["projected"]["sources"]]
+    assert names == ["tierguard-webhook-tls", "tierguard-webhook-path"]
+    assert row("", "secrets", "get patch", "tierguard-webhook-ca", *names) in rules_of(
+        objects, "Role", "tierguard-operator"
+    )
+
+
 def test_the_policies_of_the_api_server_are_made_once_and_can_be_left_out(chart: Chart, rendered: list[Object]) -> None:
     names = {found["metadata"]["name"] for found in of_kind(rendered, "ValidatingAdmissionPolicy")}
     assert names == {"tierguard-clock", "tierguard-clock-probe", "tierguard-break-glass"}

@@ -22,6 +22,15 @@
 {{ include "tierguard.fullname" . }}-webhook-tls
 {{- end }}
 
+{{/* The Secret with the webhook's paths. Another one only where cert-manager keeps the first. */}}
+{{- define "tierguard.pathSecret" -}}
+{{- if .Values.certManager.enabled }}
+{{- include "tierguard.fullname" . }}-webhook-path
+{{- else }}
+{{- include "tierguard.servingSecret" . }}
+{{- end }}
+{{- end }}
+
 {{/* The Secret with the CA's key: the operator's alone. */}}
 {{- define "tierguard.authoritySecret" -}}
 {{ include "tierguard.fullname" . }}-webhook-ca

@@ -47,7 +47,7 @@ AUTOSCALERS = frozenset({"system:serviceaccount:kube-system:horizontal-pod-autos
 """Whose scaling works through every freeze."""
 
 ROTATORS = frozenset({"system:serviceaccount:kube-system:root-ca-cert-publisher"})
-"""Who renews certificates and secrets. Only Kubernetes' own: anybody who may create a namespace can call it `cert-manager`."""
+"""Who renews certificates and secrets. Only Kubernetes' own: anybody may call a namespace `cert-manager`."""
 
 WorkloadKey = tuple[str, str, str]
 """Kind, namespace, name."""
