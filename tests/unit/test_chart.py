@@ -518,16 +518,31 @@ def test_the_operators_path_is_beside_the_certificate_that_cert_manager_makes(ch
 
 def test_the_policies_of_the_api_server_are_made_once_and_can_be_left_out(chart: Chart, rendered: list[Object]) -> None:
     names = {found["metadata"]["name"] for found in of_kind(rendered, "ValidatingAdmissionPolicy")}
-    assert names == {"tierguard-clock", "tierguard-clock-probe", "tierguard-break-glass"}
+    confining = {"tierguard-operator", "tierguard-records"}
+    assert names == {"tierguard-clock", "tierguard-clock-probe", "tierguard-break-glass", *confining}
     actions = {
         found["spec"]["policyName"]: found["spec"]["validationActions"]
         for found in of_kind(rendered, "ValidatingAdmissionPolicyBinding")
     }
-    denied = {"tierguard-clock": ["Deny"], "tierguard-clock-probe": ["Deny"]}
+    denied = {name: ["Deny"] for name in ("tierguard-clock", "tierguard-clock-probe", *confining)}
     assert actions == {**denied, "tierguard-break-glass": ["Audit"]}
     without = chart.render("admissionPolicies.enabled=false")
     assert not list(of_kind(without, "ValidatingAdmissionPolicy"))
     assert not any("clock" in argument for argument in container_of(without, "operator")["args"])
+
+
+def test_the_components_are_confined_whatever_they_are_called(chart: Chart) -> None:
+    objects = chart.render("webhook.url=https://guard.example.com/", release="money")
+    names = {found["metadata"]["name"]: found["spec"] for found in of_kind(objects, "ValidatingAdmissionPolicy")}
+    operator, records = names["money-tierguard-operator"], names["money-tierguard-records"]
+    account = "'system:serviceaccount:guard:money-tierguard-{}'"
+    assert operator["failurePolicy"] == records["failurePolicy"] == "Fail"
+    assert account.format("operator") in operator["matchConditions"][0]["expression"]
+    assert all(account.format(each) in records["matchConditions"][0]["expression"] for each in COMPONENTS)
+    assert "namespaceSelector" not in operator["matchConstraints"], "kube-system is what an attacker would choose"
+    assert "startsWith('https://guard.example.com/validate')" in str(operator["validations"])
+    for name in ("webhook-tls", "webhook-ca"):
+        assert f"money-tierguard-{name}" in str(records["validations"])
 
 
 def test_the_operator_hears_of_a_dead_clock_long_before_the_policy_refuses_by_it(chart: Chart) -> None:

@@ -162,3 +162,15 @@ namespaceSelector:
       operator: NotIn
       values: [kube-system, kube-node-lease, kube-public, {{ .Release.Namespace }}]
 {{- end }}
+
+{{/* The Secrets that the operator writes, as a list. */}}
+{{- define "tierguard.secrets" -}}
+{{- list (include "tierguard.servingSecret" .) (include "tierguard.authoritySecret" .) (include "tierguard.pathSecret" .) | uniq | toJson }}
+{{- end }}
+
+{{/* CEL: of what is below a field nothing differs between `variables.before` and `variables.after` but what is named. */}}
+{{- define "tierguard.unchanged" -}}
+{{- $field := first . -}}
+{{- $but := rest . | toJson | replace "\"" "'" -}}
+variables.after.?{{ $field }}.orValue({}).all(k, k in {{ $but }} || variables.before.?{{ $field }}.orValue({})[?k] == optional.of(variables.after.{{ $field }}[k])) && variables.before.?{{ $field }}.orValue({}).all(k, k in {{ $but }} || k in variables.after.?{{ $field }}.orValue({}))
+{{- end }}
