@@ -43,6 +43,7 @@ ACTIVE_FREEZE, DELETION, RESOURCES, POLICY_WEBHOOK = (
 _ALL = ("CREATE", "UPDATE", "DELETE")
 _CHANGES = ("UPDATE", "DELETE")
 _RESOURCE = "request.resource.resource"
+_DEFINITIONS = "customresourcedefinitions"
 
 Condition = dict[str, str]
 
@@ -73,7 +74,7 @@ def compiled(state: State, around: Surroundings, now: datetime) -> Compiled:
     announced = disjunction(conditions.announced(), celtext.one_of("request.namespace", state.announced))
     touches = conjunction(conditions.touches(), f"!({conjunction(deletes, f'!({announced})')})", strict)
     losing = conjunction(deletes, f"!({announced})", strict)
-    definitions = f"{_RESOURCE} == 'customresourcedefinitions'"
+    definitions = f"{_RESOURCE} == '{_DEFINITIONS}'"
     guarded = conditions.can_be_guarded(state, around)
     person = _condition("not-a-controller", conditions.person(state))
     made = Compiled(
@@ -138,7 +139,7 @@ def configuration(
             "rules": [
                 *_rules(_authored(), _CHANGES),
                 _rule("", "v1", around, _CHANGES),
-                _rule("apiextensions.k8s.io", "v1", ["customresourcedefinitions"], _CHANGES),
+                _rule("apiextensions.k8s.io", "v1", [_DEFINITIONS, f"{_DEFINITIONS}/status"], _CHANGES),
             ],
         },
         {
