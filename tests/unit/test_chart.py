@@ -324,7 +324,7 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         row("coordination.k8s.io", "leases", "create"),
         row("coordination.k8s.io", "leases", "get update", "tierguard-operator"),
         row("", "configmaps", "list watch create patch delete"),
-        row("", "configmaps", "get", "tierguard-installation"),
+        row("", "configmaps", "get", "tierguard-installation", "tierguard-suspensions"),
         row("", "secrets", "create"),
         row("", "secrets", "get patch", "tierguard-webhook-tls", "tierguard-webhook-ca"),
     }

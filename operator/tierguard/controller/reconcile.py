@@ -81,9 +81,9 @@ class Reconciler:
         self._scan = Scan()
         self.accountant = Accountant()
         self.teller = Teller(api)
-        self._statuses = StatusKeeper(api, cache, self.accountant, self.teller)
+        self._suspensions = SuspensionKeeper(api, cache, options.namespace)
+        self._statuses = StatusKeeper(api, cache, self.accountant, self.teller, self._suspensions.recorded)
         self._budgets = BudgetKeeper(api, cache, self.teller)
-        self._suspensions = SuspensionKeeper(api, cache)
         self._journals = JournalKeeper(api, cache, options.namespace)
         self._records = RecordKeeper(api, cache, options.namespace)
         self.clockwork = ClockKeeper(api, options)
@@ -113,6 +113,7 @@ class Reconciler:
         self.clockwork.start_over()
         self._certificates_checked = None
         self._records.start_over()
+        self._suspensions.start_over()
         self._account.start_over()
 
     def once(self) -> Outcome:

@@ -12,7 +12,12 @@ import pytest
 
 from tests.cluster.install import NAMESPACE
 from tests.e2e import manifests
-from tests.e2e.world import DANA, EmbeddedWorld, only_in
+from tests.e2e.outage import without_operators
+from tests.e2e.people import CERT_MANAGER
+from tests.e2e.test_operations import cron_job, suspended
+from tests.e2e.test_operations import freeze as of_settlement
+from tests.e2e.test_surroundings import patched, plain, reading
+from tests.e2e.world import CLEANER, DANA, EmbeddedWorld, only_in
 
 pytestmark = pytest.mark.embedded
 
@@ -79,3 +84,72 @@ def test_who_knows_no_path_cannot_read_it_either(world: EmbeddedWorld) -> None:
     for log in world.cluster.directory.rglob("*.log"):
         if log.name.startswith(("operator", "webhook")):
             assert path not in log.read_text(encoding="utf-8", errors="replace")
+
+
+def not_resumed(world: EmbeddedWorld, namespace: str, name: str) -> bool:
+    events = world.get("events.events.k8s.io", "-n", namespace)["items"]
+    return any(event["reason"] == "NotResumed" and event["regarding"]["name"] == name for event in events)
+
+
+def test_the_operators_field_manager_resumes_nothing_for_anybody(world: EmbeddedWorld, namespace: str) -> None:
+    forged = cron_job(namespace, "forged", suspend=True)
+    as_manager = ("--server-side", "--field-manager=tierguard-suspension")
+    assert world.apply(forged, user=DANA, options=as_manager).passed
+    assert world.apply(cron_job(namespace), user=DANA).passed
+
+    world.until("somebody is told", lambda: not_resumed(world, namespace, "forged"))
+    with world.in_force(of_settlement(namespace)):
+        world.until("the honest one is suspended", lambda: suspended(world, namespace))
+    world.until("the honest one is resumed", lambda: not suspended(world, namespace))
+
+    assert suspended(world, namespace, "forged")
+    assert not not_resumed(world, namespace, "settle")
+
+
+def test_what_was_suspended_is_resumed_by_another_operator_after_the_freeze_is_gone(
+    world: EmbeddedWorld, namespace: str
+) -> None:
+    assert world.apply(cron_job(namespace), user=DANA).passed
+    resource = of_settlement(namespace)
+    with world.in_force(resource):
+        world.until("it is suspended", lambda: suspended(world, namespace))
+        with without_operators(world):
+            world.ok("delete", "ofz", resource["metadata"]["name"], *CLEANER)
+            assert suspended(world, namespace)
+        world.until("it is resumed", lambda: not suspended(world, namespace), 60)
+
+
+def test_a_lost_record_leaves_cron_jobs_suspended_and_says_so(world: EmbeddedWorld, namespace: str) -> None:
+    assert world.apply(cron_job(namespace), user=DANA).passed
+    with world.in_force(of_settlement(namespace)):
+        world.until("it is suspended", lambda: suspended(world, namespace))
+        with without_operators(world):
+            world.ok("delete", "configmap", "tierguard-suspensions", "-n", NAMESPACE)
+    world.until("somebody is told", lambda: not_resumed(world, namespace, "settle"), 60)
+    assert suspended(world, namespace)
+
+
+def test_a_namespace_called_external_secrets_is_exempt_from_nothing(world: EmbeddedWorld, namespace: str) -> None:
+    documents = [plain("ConfigMap", namespace, "limits", data={"max": "1"}), plain("Secret", namespace, "keys")]
+    workload = reading(namespace)
+    workload["spec"]["template"]["spec"]["volumes"].pop()
+    assert world.apply(workload, *documents, user=DANA).passed
+    change = json.dumps({"data": {"max": "2"}})
+
+    def rotated(user: str) -> tuple[bool, str]:
+        answer = world.kubectl(
+            *("patch", "cm/limits", "-n", namespace, "--type=merge", "-p", change),
+            *("--dry-run=server", f"--as={user}", "--as-group=system:masters"),
+        )
+        return answer.passed, answer.out
+
+    assumed = ("external-secrets:external-secrets", "cert-manager:cert-manager-cainjector")
+    squatters = [f"system:serviceaccount:{name}" for name in assumed]
+    with world.in_force(only_in(namespace, manifests.freeze(f"squatted-{namespace[-12:]}"))):
+        world.until("it is held", lambda: not patched(world, namespace, "cm/limits", {"data": {"max": "2"}}).passed)
+        for user in squatters:
+            passed, said = rotated(user)
+            assert not passed
+            assert "limits" in said
+        # Who is named in identities.rotators is exempt, so it is the name that was missing.
+        assert rotated(CERT_MANAGER)[0]

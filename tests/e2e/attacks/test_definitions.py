@@ -86,7 +86,7 @@ def _unvalidated(definition: Definition) -> None:
 
 
 def _anything(definition: Definition) -> None:
-    spec_of(definition)["properties"]["lift"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    spec_of(definition)["properties"]["reviews"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
 def _converted(definition: Definition) -> None:
