@@ -13,7 +13,7 @@ import pytest
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.install import Tierguard
 from tests.cluster.toolchain import ensure_binaries
-from tests.e2e.people import GITOPS
+from tests.e2e.people import CERT_MANAGER, GITOPS
 from tests.e2e.world import EmbeddedWorld, World
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -49,7 +49,10 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     cluster = ControlPlane(tmp_path_factory.mktemp("cluster", numbered=True), request.getfixturevalue("binaries"))
     with cluster:
         tierguard = Tierguard(cluster)
-        tierguard.install(("--set", f"identities.gitops={{{GITOPS}}}"))
+        identities = {"gitops": GITOPS, "rotators": CERT_MANAGER}
+        tierguard.install(
+            [part for key, user in identities.items() for part in ("--set", f"identities.{key}={{{user}}}")]
+        )
         yield EmbeddedWorld(cluster, tierguard)
 
 

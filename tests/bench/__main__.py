@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.install import WEBHOOKS, Tierguard
@@ -50,10 +51,10 @@ def family(pid: int) -> list[int]:
     return [pid, *map(int, children)]
 
 
-def request(review: dict[str, Any]) -> bytes:
+def request(path: str, review: dict[str, Any]) -> bytes:
     body = json.dumps(review).encode()
     head = (
-        "POST /validate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nUser-Agent: bench\r\n\r\n"
     )
     return head.encode() + body
@@ -202,7 +203,7 @@ def main() -> int:
             if not known:
                 raise RuntimeError("the webhook did not learn the resources")  # noqa: EM101, TRY003 - a bench
             for title, change in (("a new image", new_image), ("a no-op sync", nothing)):
-                payload = request(review_of(stored, change))
+                payload = request(urlparse(tierguard.review_url()).path, review_of(stored, change))
                 print(f"  {title}: a review of {len(payload) / 1024:.1f} KiB")
                 measure(tierguard, payload)
     return 0

@@ -55,11 +55,11 @@ def garbage(seed: int) -> Respond:
 
 
 def late(seconds: float, url: str, authority: Path) -> Respond:
-    """What the webhook at `url` says, so many seconds later."""
+    """What the webhook says that takes reviews at `url`, so many seconds later."""
     pool = urllib3.PoolManager(ca_certs=str(authority), retries=False, timeout=5.0, maxsize=64)
 
     def respond(body: bytes) -> tuple[int, str, bytes]:
-        answer = pool.request("POST", f"{url}/validate", body=body, headers={"Content-Type": _JSON})
+        answer = pool.request("POST", url, body=body, headers={"Content-Type": _JSON})
         time.sleep(seconds)
         return answer.status, answer.headers["Content-Type"], answer.data
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlparse
 
 from tests.chaos.broken import Breaks, Note, again_and_again, nothing
 from tests.chaos.impostor import Impostor, Respond, garbage, late
@@ -59,8 +60,9 @@ def slow(seconds: float) -> Breaks:
         site.tierguard.start_webhook(name, port=port)
         site.tierguard.wait_ready(name)
         authority = site.tierguard.certificates / "ca.crt"
+        path = urlparse(site.tierguard.review_url()).path
         try:
-            with replaced(site, late(seconds, f"https://127.0.0.1:{port}", authority)) as note:
+            with replaced(site, late(seconds, f"https://127.0.0.1:{port}{path}", authority)) as note:
                 yield note
         finally:
             site.cluster.processes.stop(name)

@@ -116,6 +116,13 @@ class Tierguard:
         found = self.cluster.kubectl("get", "validatingwebhookconfigurations", RELEASE, check=False)
         return found.returncode == 0
 
+    def review_url(self) -> str:
+        """Where the API server sends reviews. Raises ClusterError before there is a configuration."""
+        found = self.cluster.kubectl("get", "validatingwebhookconfigurations", RELEASE, "-o", "json", check=False)
+        if found.returncode != 0:
+            raise ClusterError(found.stderr)
+        return str(json.loads(found.stdout)["webhooks"][0]["clientConfig"]["url"])
+
     def helm(self, *arguments: str) -> str:
         """Run Helm as the administrator. Raises ClusterError when it fails."""
         home = self.cluster.directory / "helm"

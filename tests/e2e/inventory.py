@@ -111,10 +111,12 @@ def _names(pattern: str, resource: str) -> bool:
     return wanted in ("*", name) and (wanted_sub == sub or (wanted_sub == "*" and (sub != "" or wanted == "*")))
 
 
-def documented() -> set[Matched]:
-    """The same, as the table in docs/architecture.md has it."""
+def documented(policy: str = "") -> set[Matched]:
+    """The same, as the table in docs/architecture.md has it; of a `policy` that confines a component, as its row has it."""
     _, _, section = ARCHITECTURE.read_text(encoding="utf-8").partition("\n## What can be asked about\n")
-    rows = [line.split("|")[1:3] for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    lines = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    start = f"| `{policy or 'tierguard-'}"
+    rows = [line.split("|")[2 if policy else 1 :][:2] for line in lines if line.startswith(start) == bool(policy)]
     assert rows
     return {
         (name, operation)

@@ -10,6 +10,7 @@ from pytest_kind import KindCluster
 
 from tests.cluster.install import CHART, NAMESPACE, RELEASE
 from tests.e2e import manifests
+from tests.e2e.people import CERT_MANAGER
 from tests.e2e.world import Answer, World, WorldBase, parse_generations
 
 IMAGE = "localhost/tierguard:dev"
@@ -72,7 +73,7 @@ def kind_world(request: pytest.FixtureRequest) -> Iterator[World]:
                 *(binaries / "helm", "install", RELEASE, CHART, "--kubeconfig", kind.kubeconfig_path),
                 *("--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "3m"),
                 *("--set", f"image.repository={repository}", "--set", f"image.tag={tag}"),
-                *("--set", "image.pullPolicy=Never"),
+                *("--set", "image.pullPolicy=Never", "--set", f"identities.rotators={{{CERT_MANAGER}}}"),
             ],
             check=True,
             timeout=300,

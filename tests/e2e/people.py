@@ -11,6 +11,9 @@ MIKE = "mike@payments.example"
 GITOPS = "system:serviceaccount:argocd:argocd-application-controller"
 """Trusted for GitOps in the test's installation."""
 
+CERT_MANAGER = "system:serviceaccount:cert-manager:cert-manager"
+"""Named in the chart's value `identities.rotators` of the test's installation."""
+
 ROLES = {
     SARA: ("tierguard-incident-commander", "cluster-admin-of-workloads"),
     PAUL: ("tierguard-approver",),

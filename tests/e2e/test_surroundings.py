@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.e2e import manifests
+from tests.e2e.people import CERT_MANAGER
 from tests.e2e.world import DANA, Answer, EmbeddedWorld, only_in
 
-CERT_MANAGER = "system:serviceaccount:cert-manager:cert-manager"
 ANNOUNCE = "tierguard.io/allow-deletion"
 
 

@@ -38,8 +38,8 @@ def review(**changes: Any) -> dict[str, Any]:
 def post(world: EmbeddedWorld, body: bytes, content_type: str = JSON, method: str = "POST") -> tuple[int, str]:
     tierguard = world.tierguard
     context = ssl.create_default_context(cafile=str(tierguard.certificates / "ca.crt"))
-    request = urllib.request.Request(
-        f"https://127.0.0.1:{tierguard.port}/validate",
+    request = urllib.request.Request(  # noqa: S310 - always https
+        tierguard.review_url(),
         data=body,
         method=method,
         headers={"Content-Type": content_type},

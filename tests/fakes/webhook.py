@@ -19,9 +19,12 @@ from typing import Any
 from tests.cluster.ports import free_port
 from tests.cluster.processes import poll
 from tests.fakes.apiserver import FakeApiServer
+from tierguard.cluster.review_path import KEY, PREFIX, ReviewPath, encode
 from tierguard.controller.certificates.authority import make_authority, make_leaf
 
 START_SECONDS = 30.0
+PATH = f"{PREFIX}/{'0a' * 32}"
+"""Where it takes reviews."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Hook:
         """Post a review on a connection of its own: status (0 for none), text, seconds that it took."""
         began = time.monotonic()
         request = urllib.request.Request(
-            f"https://localhost:{self.port}/validate{query}", data=body, headers={"Content-Type": "application/json"}
+            f"https://localhost:{self.port}{PATH}{query}", data=body, headers={"Content-Type": "application/json"}
         )
         try:
             with urllib.request.urlopen(request, context=self.trust, timeout=seconds) as answer:  # noqa: S310
@@ -89,6 +92,7 @@ def webhook(directory: Path, api: FakeApiServer) -> Iterator[Hook]:
     leaf = make_leaf(authority, frozenset({"localhost"}), now + timedelta(seconds=1))
     (directory / "tls.crt").write_bytes(leaf.certificate)
     (directory / "tls.key").write_bytes(leaf.key)
+    (directory / KEY).write_bytes(encode([ReviewPath(PATH, now)]))
     port, health = free_port(), free_port()
     command = [
         *(sys.executable, "-m", "tierguard", "webhook", "--namespace=tierguard-system"),

@@ -33,6 +33,7 @@ OPEN = datetime(2026, 6, 1, 5, tzinfo=UTC)
 """An instant at which nothing holds."""
 MARKER = "hunter2-4111111111111111"
 """What stands for a secret in the contents of objects."""
+PATH = "/validate/nobody-guesses-it"
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
 _POLICIES = Path(__file__).parents[2] / "policies"
@@ -83,7 +84,9 @@ class Application:
         self.journalist = Journalist(self.api, "tierguard-system")
         for obj in (*cluster(), *known):
             self.learn(obj)
-        self.webhook = Webhook(self.cache, self.api, self.registry, self.journalist, clock=lambda: now)
+        self.webhook = Webhook(
+            self.cache, self.api, self.registry, self.journalist, lambda path: path == PATH, clock=lambda: now
+        )
 
     def learn(self, obj: Document) -> None:
         """Take `obj` as if a watch had told of it."""
@@ -93,12 +96,12 @@ class Application:
                 reflector._keep(copy.deepcopy(obj))
 
     def ask(self, body: bytes, **environ: Any) -> Reply:
-        """POST `body` to `/validate`; `environ` overrides what a server would tell."""
+        """POST `body` to the secret path; `environ` overrides what a server would tell."""
         started: list[tuple[str, list[tuple[str, str]]]] = []
         answer = self.webhook(
             {
                 "REQUEST_METHOD": "POST",
-                "PATH_INFO": "/validate",
+                "PATH_INFO": PATH,
                 "CONTENT_TYPE": "application/json",
                 "CONTENT_LENGTH": str(len(body)),
                 "wsgi.input": io.BytesIO(body),
@@ -111,7 +114,7 @@ class Application:
 
     def scrape(self) -> str:
         """What Prometheus reads."""
-        return self.ask(b"", REQUEST_METHOD="GET", PATH_INFO="/metrics").body.decode()
+        return self.webhook.health.answer("/metrics")[2].decode()
 
 
 def review(old: Document | None, new: Document | None, **request: Any) -> Document:

@@ -18,6 +18,7 @@ from tierguard.controller.certificates.authority import (
     pair_in,
     renewed,
     secret,
+    serving_data,
 )
 from tierguard.controller.options import Lifetimes
 
@@ -98,8 +99,9 @@ def test_what_is_written_is_what_is_read() -> None:
     for authority in (Authority(current), Authority(current, following), Authority(current, following, previous)):
         assert authority_in(authority_secret("guard", "ca", authority)) == authority
     leaf = make_leaf(current, NAMES, NOW)
-    assert pair_in(secret("guard", "tls", leaf)) == leaf
-    assert bundle_in(secret("guard", "tls", leaf, current.certificate)) == current.certificate
+    kept = secret("guard", "tls", serving_data(leaf, current.certificate))
+    assert pair_in(kept) == leaf
+    assert bundle_in(kept) == current.certificate
 
 
 @pytest.mark.parametrize("written", ["", "bm90IGEgY2VydA==", "%%%", 7, None])

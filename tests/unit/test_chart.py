@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import tierguard
+from tierguard.guard.model.state import AUTOSCALERS, CONTROLLERS, ROTATORS
 
 pytestmark = pytest.mark.cluster  # Helm is built along with the control plane
 
@@ -192,6 +193,16 @@ def test_operator_and_webhook_know_the_same_identities(chart: Chart) -> None:
         ]
 
 
+def test_who_rotates_secrets_is_said_by_name_and_nobody_is_assumed(chart: Chart, rendered: list[Object]) -> None:
+    rotator = "system:serviceaccount:cert-manager:cert-manager"
+    named = chart.render(f"identities.rotators={{{rotator}}}")
+    for component in COMPONENTS:
+        assert f"--rotator={rotator}" in container_of(named, component)["args"]
+        assert not any("rotator" in argument for argument in container_of(rendered, component)["args"])
+    assert all(name.startswith("system:serviceaccount:kube-system:") for name in ROTATORS | AUTOSCALERS)
+    assert all(name.startswith(("system:kube-", "system:serviceaccount:kube-system:")) for name in CONTROLLERS)
+
+
 def test_a_webhook_outside_of_the_cluster_is_told_to_the_operator_alone(chart: Chart) -> None:
     objects = chart.render("webhook.url=https://guard.example.com:8443")
     argument = "--webhook-url=https://guard.example.com:8443"
@@ -313,7 +324,7 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         row("coordination.k8s.io", "leases", "create"),
         row("coordination.k8s.io", "leases", "get update", "tierguard-operator"),
         row("", "configmaps", "list watch create patch delete"),
-        row("", "configmaps", "get", "tierguard-installation"),
+        row("", "configmaps", "get", "tierguard-installation", "tierguard-suspensions"),
         row("", "secrets", "create"),
         row("", "secrets", "get patch", "tierguard-webhook-tls", "tierguard-webhook-ca"),
     }
@@ -495,18 +506,43 @@ def test_cert_manager_makes_the_certificate_where_it_is_wanted(chart: Chart, ren
     assert not any("cert-manager" in argument for argument in container_of(rendered, "operator")["args"])
 
 
+def test_the_operators_path_is_beside_the_certificate_that_cert_manager_makes(chart: Chart) -> None:
+    objects = chart.render("certManager.enabled=true")
+    (volume,) = pod_of(objects, "webhook")["volumes"]
+    names = [source["secret"]["name"] for source in volume["projected"]["sources"]]
+    assert names == ["tierguard-webhook-tls", "tierguard-webhook-path"]
+    assert row("", "secrets", "get patch", "tierguard-webhook-ca", *names) in rules_of(
+        objects, "Role", "tierguard-operator"
+    )
+
+
 def test_the_policies_of_the_api_server_are_made_once_and_can_be_left_out(chart: Chart, rendered: list[Object]) -> None:
     names = {found["metadata"]["name"] for found in of_kind(rendered, "ValidatingAdmissionPolicy")}
-    assert names == {"tierguard-clock", "tierguard-clock-probe", "tierguard-break-glass"}
+    confining = {"tierguard-operator", "tierguard-records"}
+    assert names == {"tierguard-clock", "tierguard-clock-probe", "tierguard-break-glass", *confining}
     actions = {
         found["spec"]["policyName"]: found["spec"]["validationActions"]
         for found in of_kind(rendered, "ValidatingAdmissionPolicyBinding")
     }
-    denied = {"tierguard-clock": ["Deny"], "tierguard-clock-probe": ["Deny"]}
+    denied = {name: ["Deny"] for name in ("tierguard-clock", "tierguard-clock-probe", *confining)}
     assert actions == {**denied, "tierguard-break-glass": ["Audit"]}
     without = chart.render("admissionPolicies.enabled=false")
     assert not list(of_kind(without, "ValidatingAdmissionPolicy"))
     assert not any("clock" in argument for argument in container_of(without, "operator")["args"])
+
+
+def test_the_components_are_confined_whatever_they_are_called(chart: Chart) -> None:
+    objects = chart.render("webhook.url=https://guard.example.com/", release="money")
+    names = {found["metadata"]["name"]: found["spec"] for found in of_kind(objects, "ValidatingAdmissionPolicy")}
+    operator, records = names["money-tierguard-operator"], names["money-tierguard-records"]
+    account = "'system:serviceaccount:guard:money-tierguard-{}'"
+    assert operator["failurePolicy"] == records["failurePolicy"] == "Fail"
+    assert account.format("operator") in operator["matchConditions"][0]["expression"]
+    assert all(account.format(each) in records["matchConditions"][0]["expression"] for each in COMPONENTS)
+    assert "namespaceSelector" not in operator["matchConstraints"], "kube-system is what an attacker would choose"
+    assert "startsWith('https://guard.example.com/validate')" in str(operator["validations"])
+    for name in ("webhook-tls", "webhook-ca"):
+        assert f"money-tierguard-{name}" in str(records["validations"])
 
 
 def test_the_operator_hears_of_a_dead_clock_long_before_the_policy_refuses_by_it(chart: Chart) -> None:

@@ -344,13 +344,13 @@ def test_only_what_tierguard_alone_suspended_is_resumed(job: dict[str, Any], act
     known.workloads_in = {PLACE: {("CronJob", PLACE, "settle"): job}}
     at = NOW if active else NOW + timedelta(days=3)
 
-    assert [action.suspend for action in actions(known, at)] == wanted
+    assert [action.suspend for action in actions(known, at, {"u"})] == wanted
 
 
 def test_a_cron_job_is_resumed_also_when_its_freeze_is_gone() -> None:
     known = state()
     known.workloads_in = {PLACE: {("CronJob", PLACE, "settle"): cron_job((MANAGER,), suspend=True)}}
-    (action,) = actions(known, NOW)
+    (action,) = actions(known, NOW, {"u"})
     assert not action.suspend
     assert action.skip_missed
 

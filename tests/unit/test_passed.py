@@ -18,6 +18,7 @@ BEFORE, AFTER = "2026-11-21T10:00:00Z", "2026-11-21T11:59:59Z"
 FREEZE = manifests.freeze("promotion", startsAt="2026-11-21T11:00:00Z")
 SOURCE = "OperationalFreeze/promotion"
 KEDA = "system:serviceaccount:keda:keda-operator"
+ROTATOR = "system:serviceaccount:external-secrets:external-secrets"
 Document = dict[str, Any]
 
 
@@ -197,7 +198,12 @@ LABELLED: Document = {"f:metadata": {"f:labels": {"f:chart": {}}}}
 def test_configuration_is_accounted_for_by_its_metadata(
     before: Document | None, after: Document | None, listed: bool
 ) -> None:
-    assert bool(account(before, after, pictured())) is listed
+    assert bool(account(before, after, pictured(identities=Identities(rotators=frozenset({ROTATOR}))))) is listed
+
+
+def test_no_rotator_is_assumed_by_its_usual_name() -> None:
+    before, after = config_map(entry("a", BEFORE, "max")), config_map(entry("external-secrets", AFTER, "max"))
+    assert account(before, after, pictured())
 
 
 def test_contents_are_never_asked_for_nor_kept() -> None:

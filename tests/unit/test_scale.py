@@ -141,7 +141,7 @@ def operator(state: State) -> tuple[Reconciler, Recorder, Any]:
     options = Options("tierguard-system", Endpoint("tierguard-system", "webhook", 443, ""), "tierguard", "", "", 0)
     reconciler = Reconciler(api, cache, options, clock=lambda: NOW)
     reconciler._certificates_checked = NOW
-    trust: Any = SimpleNamespace(bundle=b"", next_step=NOW + timedelta(days=1))
+    trust: Any = SimpleNamespace(bundle=b"", path="/validate/x", next_step=NOW + timedelta(days=1))
     reconciler.trust = trust
     return reconciler, recorder, cache
 

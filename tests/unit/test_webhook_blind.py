@@ -20,6 +20,7 @@ from tierguard.guard.model.state import Identities
 from tierguard.webhook.app import STALE_SECONDS, Webhook
 from tierguard.webhook.journalist import Journalist
 
+PATH = "/validate/secret"
 NAMESPACES = "/api/v1/namespaces"
 
 
@@ -32,13 +33,15 @@ class Blind:
         api = Api(configuration)
         self.cache = ClusterCache(api, "tierguard-system", Identities())
         self.registry = CollectorRegistry()
-        self.webhook = Webhook(self.cache, api, self.registry, Journalist(api, "tierguard-system"))
+        self.webhook = Webhook(
+            self.cache, api, self.registry, Journalist(api, "tierguard-system"), lambda path: path == PATH
+        )
 
     def call(self, path: str, body: bytes = b"") -> tuple[str, str]:
         said: list[str] = []
         environ = {
             "PATH_INFO": path,
-            "REQUEST_METHOD": "POST",
+            "REQUEST_METHOD": "POST" if body else "GET",
             "CONTENT_TYPE": "application/json",
             "CONTENT_LENGTH": str(len(body)),
             "QUERY_STRING": "timeout=5s",
@@ -75,7 +78,7 @@ def test_until_every_kind_was_listed_it_decides_nothing(server: FakeApiServer, b
     blind.cache.start()
     assert poll(lambda: blind.cache.unsynced() == ["NetworkPolicy"], 10)
 
-    for path, body in (("/readyz", b""), ("/validate", review("payments"))):
+    for path, body in ((PATH, b""), (PATH, review("payments"))):
         status, text = blind.call(path, body)
         assert status.startswith("503")
         assert "NetworkPolicy" in text
@@ -83,25 +86,25 @@ def test_until_every_kind_was_listed_it_decides_nothing(server: FakeApiServer, b
     assert blind.metric("NetworkPolicy") == -1
 
     server.sick = lambda _: False
-    assert poll(lambda: blind.call("/readyz")[0].startswith("200"), 30)
-    assert blind.call("/validate", review("payments"))[0].startswith("200")
+    assert poll(lambda: blind.call(PATH)[0].startswith("200"), 30)
+    assert blind.call(PATH, review("payments"))[0].startswith("200")
 
 
 def test_a_kind_of_which_nothing_was_heard_for_long_makes_it_unready_and_undecided(blind: Blind) -> None:
     blind.cache.start()
-    assert poll(lambda: blind.call("/readyz")[0].startswith("200"), 30)
-    assert blind.call("/validate", review("payments"))[0].startswith("200")
+    assert poll(lambda: blind.call(PATH)[0].startswith("200"), 30)
+    assert blind.call(PATH, review("payments"))[0].startswith("200")
 
     freezes: Any = blind.reflector("OperationalFreeze")
     freezes._last_contact = time.monotonic() - STALE_SECONDS - 1
 
     assert blind.metric("OperationalFreeze") > STALE_SECONDS
-    status, text = blind.call("/readyz")
+    status, text = blind.call(PATH)
     assert status.startswith("503")
     assert "OperationalFreeze" in text
     # Reviews look once a second.
-    assert poll(lambda: blind.call("/validate", review("payments"))[0].startswith("503"), 5)
-    assert "allowed" not in blind.call("/validate", review("payments"))[1]
+    assert poll(lambda: blind.call(PATH, review("payments"))[0].startswith("503"), 5)
+    assert "allowed" not in blind.call(PATH, review("payments"))[1]
 
 
 def test_all_watches_together_ask_an_api_server_that_refuses_everything_at_a_bounded_rate(

@@ -17,12 +17,14 @@ import pytest
 
 from tests.cluster.processes import poll
 from tests.fakes.apiserver import Exchange, FakeApiServer
-from tests.fakes.webhook import Hook, review, webhook
+from tests.fakes.webhook import PATH, Hook, review, webhook
 from tierguard.webhook import connections, server
 
 WHOLE = review("payments")
 HEAD = (
-    b"POST /validate?timeout=5s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n"
+    b"POST "
+    + PATH.encode()
+    + b"?timeout=5s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n"
 )
 MIB = 1024 * 1024
 
@@ -84,7 +86,7 @@ def test_more_idle_connections_than_there_are_places_shut_nobody_out(hook: Hook)
 def test_headers_that_never_end_and_handshakes_that_never_begin_hold_nobody(hook: Hook) -> None:
     plain = [hook.connect() for _ in range(20)]
     for connection in plain:
-        connection.sendall(b"POST /validate HTTP/1.1\r\nHost: ")
+        connection.sendall(b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: ")
     assert hook.ask(WHOLE)[0] == 200
 
     gone = [ended(connection) for connection in plain]

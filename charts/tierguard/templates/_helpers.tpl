@@ -22,6 +22,15 @@
 {{ include "tierguard.fullname" . }}-webhook-tls
 {{- end }}
 
+{{/* The Secret with the webhook's paths. Another one only where cert-manager keeps the first. */}}
+{{- define "tierguard.pathSecret" -}}
+{{- if .Values.certManager.enabled }}
+{{- include "tierguard.fullname" . }}-webhook-path
+{{- else }}
+{{- include "tierguard.servingSecret" . }}
+{{- end }}
+{{- end }}
+
 {{/* The Secret with the CA's key: the operator's alone. */}}
 {{- define "tierguard.authoritySecret" -}}
 {{ include "tierguard.fullname" . }}-webhook-ca
@@ -152,4 +161,16 @@ namespaceSelector:
     - key: kubernetes.io/metadata.name
       operator: NotIn
       values: [kube-system, kube-node-lease, kube-public, {{ .Release.Namespace }}]
+{{- end }}
+
+{{/* The Secrets that the operator writes, as a list. */}}
+{{- define "tierguard.secrets" -}}
+{{- list (include "tierguard.servingSecret" .) (include "tierguard.authoritySecret" .) (include "tierguard.pathSecret" .) | uniq | toJson }}
+{{- end }}
+
+{{/* CEL: of what is below a field nothing differs between `variables.before` and `variables.after` but what is named. */}}
+{{- define "tierguard.unchanged" -}}
+{{- $field := first . -}}
+{{- $but := rest . | toJson | replace "\"" "'" -}}
+variables.after.?{{ $field }}.orValue({}).all(k, k in {{ $but }} || variables.before.?{{ $field }}.orValue({})[?k] == optional.of(variables.after.{{ $field }}[k])) && variables.before.?{{ $field }}.orValue({}).all(k, k in {{ $but }} || k in variables.after.?{{ $field }}.orValue({}))
 {{- end }}

@@ -14,6 +14,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 Answer = tuple[str, str, bytes]
 
 OK = "200 OK"
+NOT_FOUND = "404 Not Found"
 UNAVAILABLE = "503 Service Unavailable"
 TEXT = "text/plain; charset=utf-8"
 
@@ -31,7 +32,7 @@ class Health:
             return OK, CONTENT_TYPE_LATEST, generate_latest(self._registry)
         check = self._checks.get(path)
         if check is None:
-            return "404 Not Found", TEXT, b"not found\n"
+            return NOT_FOUND, TEXT, b"not found\n"
         found = check()
         return (UNAVAILABLE, TEXT, f"{found}\n".encode()) if found else (OK, TEXT, b"ok\n")
 

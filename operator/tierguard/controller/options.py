@@ -9,7 +9,6 @@ from typing import Any
 from tierguard.guard.model.state import Identities
 
 FIELD_MANAGER = "tierguard-operator"
-PATH = "/validate"
 CA_LIFETIME = timedelta(days=365)
 LEAF_LIFETIME = timedelta(days=90)
 LONGEST_OVERLAP = timedelta(hours=1)
@@ -31,20 +30,27 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the webhook is reached: a Service in the cluster, or a URL outside of it."""
+    """Where the webhook is reached: a Service in the cluster, or a URL outside of it; and on which path."""
 
     namespace: str
     service: str
     port: int
     url: str = ""
+    path: str = ""
+
+    @property
+    def address(self) -> str:
+        """The URL of reviews."""
+        base = self.url or f"https://{self.service}.{self.namespace}.svc:{self.port}"
+        return f"{base.rstrip('/')}{self.path}"
 
     def client_config(self, ca_bundle: bytes) -> dict[str, Any]:
         """The `clientConfig` of a webhook; `ca_bundle` is PEM."""
         trust = {"caBundle": base64.b64encode(ca_bundle).decode()}
         if self.url:
-            return {"url": f"{self.url.rstrip('/')}{PATH}", **trust}
+            return {"url": self.address, **trust}
         return {
-            "service": {"namespace": self.namespace, "name": self.service, "path": PATH, "port": self.port},
+            "service": {"namespace": self.namespace, "name": self.service, "path": self.path, "port": self.port},
             **trust,
         }
 
@@ -94,3 +100,8 @@ class Options:
     def serving_secret(self) -> str:
         """The Secret with the webhook's certificate, which the webhook mounts."""
         return f"{self.configuration_name}-webhook-tls"
+
+    @property
+    def path_secret(self) -> str:
+        """The Secret with the webhook's paths, which it mounts too: another one only where cert-manager keeps the first."""
+        return f"{self.configuration_name}-webhook-path" if self.certificates_from_elsewhere else self.serving_secret

@@ -5,7 +5,7 @@ Each step stands for itself: a step that fails is logged and tried again on the 
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlparse
 
@@ -16,7 +16,7 @@ from tierguard.cluster.client import Api, ApiError
 from tierguard.controller.budgets.budget_keeper import BudgetKeeper
 from tierguard.controller.certificates import trust as identity
 from tierguard.controller.events.rate_limit import Teller
-from tierguard.controller.options import FIELD_MANAGER, Options
+from tierguard.controller.options import FIELD_MANAGER, Endpoint, Options
 from tierguard.controller.rollback.record_keeper import RecordKeeper
 from tierguard.controller.status.journals import JournalKeeper
 from tierguard.controller.status.scan import Scan
@@ -81,9 +81,9 @@ class Reconciler:
         self._scan = Scan()
         self.accountant = Accountant()
         self.teller = Teller(api)
-        self._statuses = StatusKeeper(api, cache, self.accountant, self.teller)
+        self._suspensions = SuspensionKeeper(api, cache, options.namespace)
+        self._statuses = StatusKeeper(api, cache, self.accountant, self.teller, self._suspensions.recorded)
         self._budgets = BudgetKeeper(api, cache, self.teller)
-        self._suspensions = SuspensionKeeper(api, cache)
         self._journals = JournalKeeper(api, cache, options.namespace)
         self._records = RecordKeeper(api, cache, options.namespace)
         self.clockwork = ClockKeeper(api, options)
@@ -113,6 +113,7 @@ class Reconciler:
         self.clockwork.start_over()
         self._certificates_checked = None
         self._records.start_over()
+        self._suspensions.start_over()
         self._account.start_over()
 
     def once(self) -> Outcome:
@@ -194,14 +195,19 @@ class Reconciler:
         path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{name}"
         state = self._cache.state
         asked = compiled(state, surveyed, now)
-        wanted = configuration(name, self._options.endpoint, self.trust.bundle, asked, self._owner())
+        endpoint = replace(self._options.endpoint, path=self.trust.path)
+        wanted = configuration(name, endpoint, self.trust.bundle, asked, self._owner())
         recent = self._configured_at is not None and now - self._configured_at < timedelta(seconds=LONGEST_PAUSE)
         if wanted == self._configured and recent:
             self.stretches = asked.stretches
             return
-        if self._configured is None and self._api.find(path) is None and (problem := self._webhook_problem()):
+        if (
+            self._configured is None
+            and self._api.find(path) is None
+            and (problem := _problem(endpoint, self.trust.bundle))
+        ):
             # On a new installation nobody shall wait for a webhook that is only starting.
-            raise ApiError(0, "GET", "/readyz", f"the webhook is not ready, so it is not asked yet: {problem}")
+            raise ApiError(0, "GET", "webhook", f"the webhook is not ready, so it is not asked yet: {problem}")
         self._api.apply(path, wanted, FIELD_MANAGER)
         if wanted != self._configured:
             log.info("wrote the webhook configuration")
@@ -219,21 +225,6 @@ class Reconciler:
             "uid": objects.uid(found),
         }
 
-    def _webhook_problem(self) -> str:
-        """Why the webhook does not answer; empty when it does, with the certificate that the API server will see."""
-        endpoint = self._options.endpoint
-        base = endpoint.url or f"https://{endpoint.service}.{endpoint.namespace}.svc:{endpoint.port}"
-        trusted = b"" if self.trust is None else self.trust.bundle
-        pool = urllib3.PoolManager(ca_cert_data=trusted.decode(), retries=False, timeout=urllib3.Timeout(2.0))
-        try:
-            answer = pool.request("GET", f"{base.rstrip('/')}/readyz")
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            return f"{urlparse(base).netloc}: {objects.printable(str(error), 200)}"
-        ready = answer.status == 200  # noqa: PLR2004 - HTTP
-        return (
-            "" if ready else f"{urlparse(base).netloc}: {objects.printable(answer.data.decode(errors='replace'), 200)}"
-        )
-
     def _until_transition(self, now: datetime) -> float:
         """Seconds until the next start or end of any freeze or window."""
         state = self._cache.state
@@ -250,3 +241,18 @@ class Reconciler:
             instants += [exception.expires_at for exception in hold.exceptions]
         ahead = [(instant - now).total_seconds() for instant in instants if instant is not None and instant > now]
         return min([LONGEST_PAUSE, *ahead])
+
+
+def _problem(endpoint: Endpoint, trusted: bytes) -> str:
+    """Why the webhook does not answer where the API server will ask it; empty when it does. Never with the path in it."""
+    pool = urllib3.PoolManager(ca_cert_data=trusted.decode(), retries=False, timeout=urllib3.Timeout(2.0))
+    try:
+        answer = pool.request("GET", endpoint.address)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        said = str(error)
+    else:
+        if answer.status == 200:  # noqa: PLR2004 - HTTP
+            return ""
+        said = answer.data.decode(errors="replace")
+    said = objects.printable(said.replace(endpoint.path, ""), 200)
+    return f"{urlparse(endpoint.address).netloc}: {said}"

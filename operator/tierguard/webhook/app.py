@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from tierguard.api.scope import ChangeKind
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
-from tierguard.cluster.health import OK, TEXT, UNAVAILABLE, Answer, Health, StartResponse
+from tierguard.cluster.health import NOT_FOUND, OK, TEXT, UNAVAILABLE, Answer, Health, StartResponse
 from tierguard.guard.decide import evaluate_asking
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, Question
@@ -58,10 +58,12 @@ class Webhook:
         api: Api,
         registry: CollectorRegistry,
         journalist: Journalist,
+        accepts: Callable[[str], bool],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         gate: Gate | None = None,
     ) -> None:
         self._cache = cache
+        self._accepts = accepts
         self._clock = clock
         self._journalist = journalist
         self._readiness = ""
@@ -80,12 +82,17 @@ class Webhook:
         )
 
     def __call__(self, environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one HTTP request."""
-        path = environ.get("PATH_INFO")
-        if path == "/validate":
-            status, content_type, body = self._validate(environ)
+        """Answer one HTTP request: a review, or on the same path with GET whether reviews are answered.
+
+        On other paths nobody learns anything, and nothing is logged: anybody may knock as often as they like.
+        """
+        if not self._accepts(str(environ.get("PATH_INFO", ""))):
+            self._metrics.strangers.inc()
+            status, content_type, body = NOT_FOUND, TEXT, b"not found\n"
+        elif environ.get("REQUEST_METHOD") == "GET":
+            status, content_type, body = self.health.answer("/readyz")
         else:
-            status, content_type, body = self.health.answer(str(path))
+            status, content_type, body = self._validate(environ)
         start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
         return (body,)
 

@@ -42,6 +42,11 @@ class Metrics:
         self.malformed = Counter(
             "tierguard_webhook_malformed_total", "Requests that were no admission review.", registry=registry
         )
+        self.strangers = Counter(
+            "tierguard_webhook_unknown_path_total",
+            "Requests on another path than the one that the API server was given.",
+            registry=registry,
+        )
         self.errors = Counter(
             "tierguard_webhook_errors_total",
             "Reviews that were not decided for a mistake of tierguard's.",

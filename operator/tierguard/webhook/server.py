@@ -22,6 +22,7 @@ from granian.server import Server
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Gauge
 
 from tierguard import logs
+from tierguard.cluster import review_path
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.health import StartResponse
@@ -30,6 +31,7 @@ from tierguard.webhook import connections
 from tierguard.webhook.app import Environment, Webhook
 from tierguard.webhook.journalist import Journalist
 from tierguard.webhook.metrics import dropped_connections
+from tierguard.webhook.paths import Paths
 from tierguard.webhook.renewal import Renewal
 
 log = logging.getLogger("tierguard.webhook")
@@ -72,9 +74,9 @@ class Options:
 def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises FileNotFoundError when there is no certificate."""
     certificate, key = options.certificates / "tls.crt", options.certificates / "tls.key"
-    for path in (certificate, key):
+    for path in (certificate, key, options.certificates / review_path.KEY):
         if not path.is_file():
-            message = f"{path} does not exist: the operator makes the certificate, the Secret must be mounted there"
+            message = f"{path} does not exist: the operator makes it, the Secret must be mounted there"
             raise FileNotFoundError(message)
     _allow_descriptors()
     server = Server(
@@ -116,7 +118,7 @@ def load(options: Options) -> Callable[[Environment, StartResponse], Iterable[by
     for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR):
         registry.register(collector)
     journalist = Journalist(api, options.namespace)
-    webhook = Webhook(cache, api, registry, journalist)
+    webhook = Webhook(cache, api, registry, journalist, Paths(options.certificates / review_path.KEY))
     webhook.listening = functools.partial(connections.listening, options.port)
     if connections.available():
         ports = (options.port, options.health_port)

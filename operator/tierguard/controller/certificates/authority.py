@@ -6,6 +6,7 @@ server does not trust: whatever a webhook still serves, and whatever bundle an A
 """
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -151,19 +152,15 @@ def make_leaf(authority: Pair, names: frozenset[str], now: datetime, lifetime: t
     return Pair(_pem(builder.sign(issuer_key, hashes.SHA256())), _key_pem(key))
 
 
-def secret(namespace: str, name: str, pair: Pair, authority: bytes | None = None) -> KubeObject:
-    """The Secret that keeps `pair`; with `authority` (PEM) also the CA's certificate."""
-    return _secret(
-        namespace,
-        name,
-        {"tls.crt": pair.certificate, "tls.key": pair.key, **({"ca.crt": authority} if authority else {})},
-    )
+def serving_data(pair: Pair, authority: bytes) -> dict[str, bytes]:
+    """What a Secret keeps of a serving certificate: `pair`, and the CA's certificate (PEM)."""
+    return {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority}
 
 
 def authority_secret(namespace: str, name: str, authority: Authority) -> KubeObject:
     """The Secret that keeps `authority`. What is not there is kept as nothing, so that a merge removes it."""
     following = authority.following or Pair(b"", b"")
-    return _secret(
+    return secret(
         namespace,
         name,
         {
@@ -193,12 +190,17 @@ def authority_in(stored: KubeObject | None) -> Authority | None:
 
 def bundle_in(stored: KubeObject | None) -> bytes:
     """The certificates to trust (PEM) that a Secret has beside its own; empty when it has none that can be read."""
-    found = _decoded(objects.mapping(stored, "data").get("ca.crt"))
+    found = data_in(stored, "ca.crt")
     try:
         x509.load_pem_x509_certificates(found)
     except ValueError:
         return b""
     return found
+
+
+def data_in(stored: KubeObject | None, key: str) -> bytes:
+    """What a Secret has under `key`; nothing where it cannot be read."""
+    return _decoded(objects.mapping(stored, "data").get(key))
 
 
 def _decoded(written: object) -> bytes:
@@ -208,11 +210,12 @@ def _decoded(written: object) -> bytes:
         return b""
 
 
-def _secret(namespace: str, name: str, data: dict[str, bytes]) -> KubeObject:
+def secret(namespace: str, name: str, data: Mapping[str, bytes], kind: str = "kubernetes.io/tls") -> KubeObject:
+    """A Secret of ours, with `data`; `kind` is what Kubernetes calls its type."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "type": "kubernetes.io/tls",
+        "type": kind,
         "metadata": {
             "name": name,
             "namespace": namespace,

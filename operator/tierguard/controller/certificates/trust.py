@@ -7,17 +7,21 @@ from ipaddress import ip_address
 from urllib.parse import urlparse
 
 from tierguard.cluster.client import Api, ApiError
+from tierguard.cluster.review_path import KEY, encode, known, parse
+from tierguard.controller.certificates import review_paths
 from tierguard.controller.certificates.authority import (
     Pair,
     authority_in,
     authority_secret,
     bundle_in,
+    data_in,
     leaf_due,
     make_leaf,
     next_step,
     pair_in,
     renewed,
     secret,
+    serving_data,
 )
 from tierguard.controller.options import FIELD_MANAGER, Options
 from tierguard.guard.model import objects
@@ -59,12 +63,16 @@ def installed_at(api: Api, namespace: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the API server has to trust (PEM), when there is something to do next, and when what is served expires."""
+    """What the API server has to trust (PEM), when there is something to do next, and when what is served expires.
+
+    `path` is the one on which it calls the webhook.
+    """
 
     bundle: bytes
     next_step: datetime
     authority_expires: datetime
     leaf_expires: datetime
+    path: str
 
 
 def ensure_certificates(api: Api, options: Options, now: datetime) -> Trust:
@@ -78,17 +86,26 @@ def ensure_certificates(api: Api, options: Options, now: datetime) -> Trust:
         _put(api, path, authority_secret(options.namespace, options.authority_secret, authority))
         log.info("renewed the certificate authority", extra={"expires": authority.current.expires().isoformat()})
     path = _secret_path(options.namespace, options.serving_secret)
-    leaf = pair_in(api.find(path))
+    found = api.find(path)
+    leaf, paths = pair_in(found), parse(data_in(found, KEY))
     names = serving_names(options)
+    wanted: dict[str, bytes] = {}
     if leaf is None or leaf_due(leaf, authority, names, now):
         leaf = make_leaf(authority.current, names, now, options.lifetimes.leaf)
-        _put(api, path, secret(options.namespace, options.serving_secret, leaf, authority.current.certificate))
-        log.info("made a serving certificate", extra={"names": sorted(names)})
+        wanted |= serving_data(leaf, authority.current.certificate)
+        log.info("making a serving certificate", extra={"names": sorted(names)})
+    if review_paths.due(paths, now):
+        paths = review_paths.renewed(paths, configured_path(api, options), now)
+        wanted[KEY] = encode(paths)
+        log.info("making a path for the webhook")
+    if wanted:  # at once: a webhook that finds one without the other cannot start
+        _put(api, path, secret(options.namespace, options.serving_secret, wanted))
     return Trust(
         authority.bundle(now),
         next_step(authority, leaf, options.lifetimes),
         authority.current.expires(),
         leaf.expires(),
+        review_paths.in_use(paths, now),
     )
 
 
@@ -100,7 +117,25 @@ def _from_elsewhere(api: Api, options: Options, now: datetime) -> Trust:
         message = f"Secret {options.serving_secret} has no certificate with its ca.crt yet: whoever issues it has to"
         raise ApiError(0, "GET", options.serving_secret, message)
     expires = Pair(bundle, b"").expires()
-    return Trust(bundle, now + timedelta(minutes=1), expires, leaf.expires())
+    path = _secret_path(options.namespace, options.path_secret)
+    paths = parse(data_in(api.find(path), KEY))
+    if review_paths.due(paths, now):
+        paths = review_paths.renewed(paths, configured_path(api, options), now)
+        _put(api, path, secret(options.namespace, options.path_secret, {KEY: encode(paths)}, "Opaque"))
+        log.info("made a path for the webhook")
+    return Trust(bundle, now + timedelta(minutes=1), expires, leaf.expires(), review_paths.in_use(paths, now))
+
+
+def configured_path(api: Api, options: Options) -> str:
+    """The path on which the API server calls the webhook now; empty where there is no configuration, or another's."""
+    name = f"validatingwebhookconfigurations/{options.configuration_name}"
+    found = api.find(f"/apis/admissionregistration.k8s.io/v1/{name}")
+    for webhook in objects.sequence(found, "webhooks"):
+        url = objects.value(webhook, "clientConfig", "url")
+        path = urlparse(url).path if isinstance(url, str) else objects.value(webhook, "clientConfig", "service", "path")
+        if isinstance(path, str) and known(path):
+            return path
+    return ""
 
 
 def _put(api: Api, path: str, body: KubeObject) -> None:

@@ -1,6 +1,6 @@
 """What the status of each of our resources should say at an instant. Pure; nothing in it ticks."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,6 +36,8 @@ class Seen:
     """What of the freezes the webhook configuration has."""
     clock: Reading = Reading.UNKNOWN
     """Whether the API server can tell planted times."""
+    suspended: Container[str] = frozenset()
+    """The uids of CronJobs that are on record as suspended by the operator."""
 
 
 MOST_UPCOMING = 5
@@ -97,7 +99,7 @@ def freeze_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> 
         "workloads": [str(s.classified.workload) for s in selected[:MOST_LISTED]],
         "rolloutsInFlight": _in_flight(stored, selected, began=was(stored, "Active") != "True") if active else [],
         "reviewsOwed": ledgers.reviews_owed(stored, hold, seen.told),
-        "suspended": suspension.suspended(stored, hold, seen.state, now),
+        "suspended": suspension.suspended(stored, hold, seen.state, now, seen.suspended),
         "runningJobs": suspension.running_jobs(hold, list(seen.jobs), seen.state, now),
     }
     current = status.get("current") or {}

@@ -1,7 +1,7 @@
 """Keeps the statuses, with their Events. Thin: the pure modules say what."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -16,6 +16,7 @@ from tierguard.controller.events.rate_limit import Teller
 from tierguard.controller.options import FIELD_MANAGER
 from tierguard.controller.status.holds import Seen, freeze_status, window_status
 from tierguard.controller.status.ledgers import Told, events, together
+from tierguard.controller.status.orphans import orphan_events
 from tierguard.controller.status.policies import policy_status, violation_events
 from tierguard.controller.status.transitions import announcement, transition
 from tierguard.controller.unreviewed.accountant import Accountant, Passed, lines, passed_events
@@ -36,11 +37,19 @@ MOST_KNOWN = 10_000
 class StatusKeeper:
     """Keeps the status of our own resources, and tells of transitions before it writes them down."""
 
-    def __init__(self, api: Api, cache: ClusterCache, accountant: Accountant, teller: Teller) -> None:
+    def __init__(
+        self,
+        api: Api,
+        cache: ClusterCache,
+        accountant: Accountant,
+        teller: Teller,
+        recorded: Callable[[], Container[str]] = frozenset,
+    ) -> None:
         self._api = api
         self._cache = cache
         self._teller = teller
         self._accountant = accountant
+        self._recorded = recorded
         self._known: set[str] = set()
         """What was told already, so that it is not posted again and again only to be refused as a duplicate."""
 
@@ -49,13 +58,14 @@ class StatusKeeper:
         state = self._cache.state
         told = together(tuple(self._cache.journals.values()))
         passed = self._accountant.kept()
-        seen = Seen(surveyed, told, state, tuple(self._cache.jobs.values()), passed, stretches, clock)
+        recorded = self._recorded()
+        seen = Seen(surveyed, told, state, tuple(self._cache.jobs.values()), passed, stretches, clock, recorded)
         work: list[Callable[[], None]] = [
             *(partial(self._hold, FREEZE, freeze, freeze_status, seen, now) for freeze in state.freezes),
             *(partial(self._hold, WINDOW, window, window_status, seen, now) for window in state.windows),
             partial(self._tell, told, now),
             *(partial(self._policy, policy, surveyed, passed, now) for policy in state.policies),
-            partial(self._tell_of_workloads, surveyed, passed, now),
+            partial(self._tell_of_workloads, surveyed, passed, recorded, now),
         ]
         failures: list[ApiError] = []
         for act in work:
@@ -73,9 +83,16 @@ class StatusKeeper:
         if stored is not None:
             self._write(POLICY, stored, policy_status(stored, policy, surveyed, lines(passed, policy.source), now))
 
-    def _tell_of_workloads(self, surveyed: tuple[Surveyed, ...], passed: tuple[Passed, ...], now: datetime) -> None:
+    def _tell_of_workloads(
+        self, surveyed: tuple[Surveyed, ...], passed: tuple[Passed, ...], recorded: Container[str], now: datetime
+    ) -> None:
         """Post what is new about workloads, as far as there is room: a later pass goes on."""
-        news = (*passed_events(passed, now), *violation_events(self._cache.state.policies, surveyed, now))
+        state = self._cache.state
+        news = (
+            *passed_events(passed, now),
+            *violation_events(state.policies, surveyed, now),
+            *orphan_events(state, recorded, now),
+        )
         for key, event in news:
             if key not in self._known and self._teller.tell(event):
                 self._known.add(key)

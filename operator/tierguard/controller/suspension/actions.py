@@ -1,10 +1,10 @@
 """Operations that are frozen: which CronJobs are to be suspended, which to be resumed. Pure.
 
-Who suspended a CronJob is read from the CronJob itself, the field manager of `spec.suspend`: that outlives restarts of the
-operator and the deletion of the freeze, and a person's own suspension, made before or meanwhile, stays.
+The operator resumes what it has on record as suspended by itself (`record`), and what still belongs to its field manager
+alone: a person's own suspension, made before or meanwhile, stays. A lost record resumes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from tierguard.api.freeze import MissedRuns
 from tierguard.api.ledger import MOST_LISTED
 from tierguard.api.model import rfc3339
+from tierguard.controller.suspension.record import SETTLED, Suspensions
 from tierguard.guard.freezes.operations import batch_of, operation_freezes
 from tierguard.guard.model import objects
 from tierguard.guard.model.hold import Hold
@@ -20,7 +21,7 @@ from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 
 MANAGER = "tierguard-suspension"
-"""The field manager under which CronJobs are suspended, and which nothing else uses."""
+"""The field manager under which CronJobs are suspended. Anybody may write under this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,17 @@ def owners_of_suspend(obj: KubeObject) -> frozenset[str]:
     )
 
 
-def ours(cron_job: Workload) -> bool:
-    """Whether it is suspended, by tierguard and nobody else."""
+def claimed(cron_job: Workload) -> bool:
+    """Whether it is suspended under tierguard's field manager alone, whoever wrote so."""
     return cron_job.paused and owners_of_suspend(cron_job.raw) == {MANAGER}
 
 
-def actions(state: State, now: datetime) -> Iterator[Action]:
+def ours(cron_job: Workload, recorded: Container[str]) -> bool:
+    """Whether tierguard suspended it, and nobody else wanted it suspended since."""
+    return objects.uid(cron_job.raw) in recorded and claimed(cron_job)
+
+
+def actions(state: State, now: datetime, recorded: Container[str]) -> Iterator[Action]:
     """What is to be done so that all CronJobs of frozen operations are suspended, and no others by tierguard."""
     freezes = operation_freezes(state.freezes)
     active = [freeze for freeze in freezes if freeze.timeline.covering(now) is not None]
@@ -56,12 +62,43 @@ def actions(state: State, now: datetime) -> Iterator[Action]:
         frozen = any(batch.meant_by(freeze, labels) for freeze in active)
         if frozen and not cron_job.paused:
             yield Action(cron_job, suspend=True)
-        elif not frozen and ours(cron_job):
+        elif not frozen and ours(cron_job, recorded):
             asked = [freeze.missed_runs for freeze in freezes if batch.meant_by(freeze, labels)]
             yield Action(cron_job, suspend=False, skip_missed=MissedRuns.RUN not in asked)
 
 
-def suspended(stored: KubeObject, hold: Hold, state: State, now: datetime) -> list[dict[str, Any]]:
+def kept(state: State, now: datetime, suspensions: Suspensions, resumed: Container[str]) -> dict[str, datetime]:
+    """What stays on record: CronJobs of frozen operations, those still suspended, those that a watch may not show yet."""
+    if not suspensions:
+        return {}
+    active = [freeze for freeze in operation_freezes(state.freezes) if freeze.timeline.covering(now) is not None]
+    there: dict[str, bool] = {}
+    for cron_job in _cron_jobs(state):
+        uid = objects.uid(cron_job.raw)
+        if uid in suspensions:
+            labels = state.namespaces.get(cron_job.namespace, {})
+            batch = batch_of(cron_job)
+            there[uid] = claimed(cron_job) or any(batch.meant_by(freeze, labels) for freeze in active)
+    return {
+        uid: since
+        for uid, since in suspensions.items()
+        if uid in there and (there[uid] or (now - since < SETTLED and uid not in resumed))
+    }
+
+
+def orphans(state: State, now: datetime, recorded: Container[str]) -> Iterator[Workload]:
+    """CronJobs that are suspended in tierguard's name without its record, and not frozen: nobody resumes them."""
+    active = [freeze for freeze in operation_freezes(state.freezes) if freeze.timeline.covering(now) is not None]
+    for cron_job in _cron_jobs(state):
+        if claimed(cron_job) and not ours(cron_job, recorded):
+            batch, labels = batch_of(cron_job), state.namespaces.get(cron_job.namespace, {})
+            if not any(batch.meant_by(freeze, labels) for freeze in active):
+                yield cron_job
+
+
+def suspended(
+    stored: KubeObject, hold: Hold, state: State, now: datetime, recorded: Container[str] = frozenset()
+) -> list[dict[str, Any]]:
     """`status.suspended`: the CronJobs that the freeze keeps suspended, and after its end those not yet resumed."""
     known = {str(item.get("uid")): item for item in objects.sequence(stored, "status", "suspended")}
     if not known and hold not in operation_freezes((hold,)):
@@ -71,9 +108,9 @@ def suspended(stored: KubeObject, hold: Hold, state: State, now: datetime) -> li
     for cron_job in _cron_jobs(state):
         uid = objects.uid(cron_job.raw)
         meant = active and batch_of(cron_job).meant_by(hold, state.namespaces.get(cron_job.namespace, {}))
-        if not meant and not (uid in known and not active and ours(cron_job)):
+        if not meant and not (uid in known and not active and claimed(cron_job)):
             continue
-        before = cron_job.paused and not ours(cron_job)
+        before = cron_job.paused and not ours(cron_job, recorded)
         entry = known.get(uid) or {
             "namespace": cron_job.namespace,
             "name": cron_job.name,

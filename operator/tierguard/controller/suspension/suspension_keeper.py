@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 from tierguard.api.model import rfc3339
 from tierguard.cluster.cache import ClusterCache
-from tierguard.cluster.client import Api
-from tierguard.controller.suspension.actions import MANAGER, Action, actions
+from tierguard.cluster.client import Api, ApiError
+from tierguard.controller.options import FIELD_MANAGER
+from tierguard.controller.suspension import record
+from tierguard.controller.suspension.actions import MANAGER, Action, actions, kept
 from tierguard.guard.model import objects
 
 log = logging.getLogger(__name__)
@@ -17,14 +19,59 @@ log = logging.getLogger(__name__)
 class SuspensionKeeper:
     """Keeps CronJobs suspended while their operation is frozen."""
 
-    def __init__(self, api: Api, cache: ClusterCache) -> None:
+    def __init__(self, api: Api, cache: ClusterCache, namespace: str) -> None:
         self._api = api
         self._cache = cache
+        self._namespace = namespace
+        self._path = f"/api/v1/namespaces/{namespace}/configmaps/{record.NAME}"
+        self._suspensions: dict[str, datetime] | None = None
+        self._written: dict[str, datetime] = {}
+        self._resumed: set[str] = set()
+        """Of what is on record. A watch that is behind still shows it as suspended."""
+
+    def start_over(self) -> None:
+        """Read the record again: another operator wrote it."""
+        self._suspensions = None
+        self._resumed.clear()
+
+    def recorded(self) -> record.Suspensions:
+        """The CronJobs that tierguard suspended, by uid. Raises ApiError while nobody can tell."""
+        if self._suspensions is None:
+            self._suspensions = record.read(self._api.find(self._path))
+            self._written = dict(self._suspensions)
+        return self._suspensions
 
     def keep(self, now: datetime) -> None:
-        """Suspend and resume. Raises ApiError; the next pass does the rest."""
-        for action in actions(self._cache.state, now):
+        """Suspend and resume. Raises ApiError; the next pass does the rest.
+
+        What is to be suspended is put on record first, so that a process that dies in between leaves nothing suspended for
+        ever. Where the record cannot be written, they are suspended all the same: a freeze holds.
+        """
+        known = self.recorded()
+        todo = list(actions(self._cache.state, now, known))
+        wanted = kept(self._cache.state, now, known, self._resumed)
+        for action in todo:
+            if action.suspend and len(wanted) < record.MOST:
+                wanted.setdefault(objects.uid(action.cron_job.raw), now)
+        self._suspensions = wanted
+        self._resumed &= wanted.keys()
+        failure = self._write(wanted)
+        for action in todo:
             self._act(action, now)
+            uid = objects.uid(action.cron_job.raw)
+            (self._resumed.discard if action.suspend else self._resumed.add)(uid)
+        if failure is not None:
+            raise failure
+
+    def _write(self, wanted: dict[str, datetime]) -> ApiError | None:
+        if wanted == self._written:
+            return None
+        try:
+            self._api.apply(self._path, record.write(self._namespace, wanted), FIELD_MANAGER)
+        except ApiError as error:
+            return error
+        self._written = dict(wanted)
+        return None
 
     def _act(self, action: Action, now: datetime) -> None:
         job = action.cron_job

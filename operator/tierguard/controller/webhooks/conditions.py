@@ -27,6 +27,7 @@ _RESOURCE = "request.resource.resource"
 _NAME = "oldObject.?metadata.?name.orValue('?')"
 _OWNERS = "metadata.?ownerReferences.orValue([])"
 _ANNOTATIONS = "metadata.?annotations.orValue({})"
+_MAY_BYPASS = "authorizer.group('tierguard.io').resource('operationalfreezes').check('bypass').allowed()"
 
 
 # Who asks.
@@ -47,8 +48,7 @@ def broken_glass() -> str:
     """Whether the object carries a break-glass mark, and the user may bypass: that is for the lenient webhook to record."""
     marked = f"o != null && {cel.text(BREAK_GLASS)} in o.?{_ANNOTATIONS}"
     carrier = "[request.operation == 'DELETE' ? oldObject : object]"
-    may = "authorizer.group('tierguard.io').resource('operationalfreezes').check('bypass').allowed()"
-    return f"{carrier}.exists(o, {marked}) && {may}"
+    return f"{carrier}.exists(o, {marked}) && {_MAY_BYPASS}"
 
 
 # What the request does.
@@ -126,15 +126,17 @@ def announced() -> str:
 
 
 def of_definitions() -> str:
-    """Whether it takes one of our CustomResourceDefinitions away, or leads to it.
+    """Whether it takes one of our CustomResourceDefinitions away, leads to it, or changes how our resources are read.
 
-    Other changes pass without being asked about: a new version of the chart must install while no webhook answers.
+    The last is not asked about for who may bypass freezes: a new version of the chart must install while no webhook answers.
     """
     version = f"v.?name.orValue('') == {cel.text(VERSION)} && v.?served.orValue(false) && v.?storage.orValue(false)"
+    rewrites = disjunction(_differ(("spec",)), _differ(("status",)))
     takes = disjunction(
         deletes(),
         _differ(("metadata", "annotations", ALLOW_DELETION)),
         f"!object.?spec.?versions.orValue([]).exists(v, {version})",
+        conjunction("request.operation == 'UPDATE'", rewrites, f"!{_MAY_BYPASS}"),
     )
     return conjunction(cel.one_of(_NAME, DEFINITIONS), takes)
 

@@ -170,15 +170,20 @@ def configuration(
     excluded = [*EXEMPT_NAMESPACES, endpoint.namespace]
     spared = {"key": _NAME_LABEL, "operator": "NotIn", "values": excluded}
     webhooks: list[dict[str, Any]] = []
-    for found, prefix, exists in ((asked.elsewhere, "", "DoesNotExist"), (asked.in_tier, f"{IN_TIER}.", "Exists")):
+    # What is in no namespace is matched whatever the selector says: it is asked about once.
+    kinds = (
+        (asked.elsewhere, "", "DoesNotExist", (DEFINITION,), OWN),
+        (asked.in_tier, f"{IN_TIER}.", "Exists", (), ()),
+    )
+    for found, prefix, exists, definitions, own in kinds:
         only = {"namespaceSelector": {"matchExpressions": [spared, {"key": TIER_LABEL, "operator": exists}]}}
         webhooks += [
-            {**common, **only, "name": f"{prefix}{name_}", "matchConditions": matching, "rules": asked_about, **more}
-            for name_, matching, asked_about, more in (
+            {**common, **only, "name": f"{prefix}{kind}", "matchConditions": matching, "rules": asked_about, **more}
+            for kind, matching, asked_about, more in (
                 (ACTIVE_FREEZE, found.active, rules(AROUND, _held), {}),
-                (DELETION, found.deletion, rules((*AROUND, DEFINITION), _announced), {}),
+                (DELETION, found.deletion, rules((*AROUND, *definitions), _announced), {}),
                 (METADATA, found.metadata, rules(AROUND, _by_controllers), {}),
-                (POLICY_WEBHOOK, found.policy, rules((*AROUND, *OWN), _judged), _LENIENT),
+                (POLICY_WEBHOOK, found.policy, rules((*AROUND, *own), _judged), _LENIENT),
             )
         ]
     webhooks.append({**common, "name": RESOURCES, "rules": rules(OWN, _own)})
@@ -228,6 +233,8 @@ def _judged(resource: Resource) -> Paths:
 
 
 def _announced(resource: Resource) -> Paths:
+    if resource is DEFINITION:
+        return {"": CHANGES, **resource.subresources}
     return {"": CHANGES} if resource.announced else {}
 
 

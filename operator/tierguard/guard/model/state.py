@@ -64,15 +64,8 @@ KUBELET = "system:node:"
 AUTOSCALERS = frozenset({"system:serviceaccount:kube-system:horizontal-pod-autoscaler"})
 """Whose scaling works through every freeze."""
 
-ROTATORS = frozenset(
-    {
-        "system:serviceaccount:kube-system:root-ca-cert-publisher",
-        "system:serviceaccount:cert-manager:cert-manager",
-        "system:serviceaccount:cert-manager:cert-manager-cainjector",
-        "system:serviceaccount:external-secrets:external-secrets",
-    }
-)
-"""Who renews certificates and secrets, under their usual names."""
+ROTATORS = frozenset({"system:serviceaccount:kube-system:root-ca-cert-publisher"})
+"""Who renews certificates and secrets. Only Kubernetes' own: anybody may call a namespace `cert-manager`."""
 
 WorkloadKey = tuple[str, str, str]
 """Kind, namespace, name."""
