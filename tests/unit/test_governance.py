@@ -220,7 +220,7 @@ def test_a_correction_changes_the_scope_and_nothing_else_for_the_worse() -> None
 
 def test_the_refusal_names_what_would_no_longer_be_held() -> None:
     message = decided(freeze(), freeze(scope={"tiers": [0]}), *cluster()).message
-    assert "scope.tiers loses 1; it no longer holds Deployment payments/core" in message
+    assert "scope.tiers loses 1, which frees Deployment payments/core" in message
 
 
 def test_a_freeze_of_an_operation_is_compared_by_it_and_not_by_tiers() -> None:

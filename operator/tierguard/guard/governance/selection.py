@@ -157,9 +157,10 @@ def refused_anything(stored: KubeObject) -> bool:
 def corrects(stored: KubeObject, before: Hold | Policy, after: Hold | Policy, state: State) -> bool:
     """Whether `after` corrects a scope that was wrong: `before` selects nothing of what there is, and refused nothing.
 
-    Narrowing such a scope corrects nothing. Where no workload is known, nobody can tell that it is wrong.
+    Narrowing such a scope corrects nothing. Where no workload is known, nobody can tell that it is wrong. What a policy
+    refused is in no status, so nobody can tell that it refused nothing.
     """
-    if narrows(before, after) or refused_anything(stored) or not anything_known(state):
+    if isinstance(before, Policy) or narrows(before, after) or refused_anything(stored) or not anything_known(state):
         return False
     return not selects_anything(before, state)
 

@@ -78,9 +78,7 @@ def _lost(
         yield "allow gains " + ", ".join(sorted(more))
     lost = tuple(_lost_scope(before, after))
     if lost and not corrects(old, before, after, state):
-        yield from lost
-        if released := _released(before, after, state):
-            yield released
+        yield ", ".join(lost) + _released(before, after, state)
 
 
 def _without(freeze: KubeObject, *, lift: bool) -> KubeObject:
@@ -112,10 +110,7 @@ def _moved_start(before: Hold, unlifted: Hold, after: Hold, now: datetime) -> It
     current, first, kept = (hold.timeline.covering(now) for hold in (before, unlifted, after))
     if current is None or kept is None or kept.start == current.start or (first and kept.start == first.start):
         return
-    yield (
-        f"the start of the stretch that holds now moves from {rfc3339(current.start)} to {rfc3339(kept.start)},"
-        " and rollbacks go by it"
-    )
+    yield f"its start moves from {rfc3339(current.start)} to {rfc3339(kept.start)}, and rollbacks go by it"
 
 
 def _lost_scope(before: Hold, after: Hold) -> Iterator[str]:
@@ -142,4 +137,4 @@ def _released(before: Hold, after: Hold, state: State) -> str:
         if subject.selected_by(before) and not (after.deploys and subject.selected_by(after))
     )
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"it no longer holds {names[0]}{more}" if names else ""
+    return f", which frees {names[0]}{more}" if names else ""

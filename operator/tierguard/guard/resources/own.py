@@ -132,7 +132,7 @@ def _finding(change: Change, each: Freed, count: int) -> Finding:
     reason = f": {hold.broken or hold.reason}" if hold.broken or hold.reason else ""
     remedy = "until then it can only be made stricter"
     if not frozen and change.old is None:
-        remedy = "until then only a window that is closed now and allows no more can be added"
+        remedy = "until then only a closed window that allows no more can be added"
     return Finding(
         FREEZE_RULE if frozen else WINDOW_RULE,
         hold.source,
