@@ -67,11 +67,53 @@ class LabelSelector:
                 return False
         return not (self.present or self.absent) or self._has_keys(labels)
 
+    def covers(self, narrow: "LabelSelector") -> bool:
+        """Whether it plainly selects everything that `narrow` does, whatever there is.
+
+        False may only mean that the two selectors do not show it; True is always right.
+        """
+        if self.nothing or narrow.nothing:
+            return narrow.nothing
+        values = narrow.values()
+        return (
+            all(key in values and values[key] <= {value} for key, value in self.equal)
+            and all(key in values and values[key] <= wanted for key, wanted in self.one_of)
+            and all(_never(narrow, key, values, refused) for key, refused in self.none_of)
+            and all(key in values or key in narrow.present for key in self.present)
+            and all(key in narrow.absent for key in self.absent)
+        )
+
+    def values(self) -> dict[str, frozenset[str]]:
+        """By key, the values that a selected object may have, for the keys of which some are required."""
+        found: dict[str, frozenset[str]] = {}
+        for key, wanted in (*((key, frozenset({value})) for key, value in self.equal), *self.one_of):
+            found[key] = found.get(key, wanted) & wanted
+        return found
+
+    def example(self) -> dict[str, str]:
+        """Labels that it selects; for one that contradicts itself, labels that come near."""
+        refused: dict[str, frozenset[str]] = {}
+        for key, values in self.none_of:
+            refused[key] = refused.get(key, frozenset()) | values
+        made = {key: min(wanted - refused.get(key, frozenset()), default="") for key, wanted in self.values().items()}
+        for key in self.present:
+            # One letter more than any refused value has: whatever is refused, this is not.
+            longest = max((len(value) for value in refused.get(key, ())), default=0)
+            made.setdefault(key, "x" * (longest + 1))
+        return made
+
     def _has_keys(self, labels: Mapping[str, str]) -> bool:
         return all(key in labels for key in self.present) and not any(key in labels for key in self.absent)
 
 
 _EVERYTHING = LabelSelector()
+
+
+def _never(narrow: LabelSelector, key: str, values: Mapping[str, frozenset[str]], refused: frozenset[str]) -> bool:
+    """Whether what `narrow` selects never has one of the `refused` values."""
+    if key in narrow.absent or (key in values and not values[key] & refused):
+        return True
+    return any(other == key and refused <= also for other, also in narrow.none_of)
 
 
 def _match_labels(raw: Any) -> tuple[tuple[str, str], ...]:

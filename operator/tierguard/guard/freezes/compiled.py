@@ -6,6 +6,7 @@ then counts as active and a window as closed for whatever of their scope can sti
 
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -37,9 +38,10 @@ def compile_freeze(raw: KubeObject) -> Hold:
     try:
         spec = FreezeSpec.model_validate(raw.get("spec"))
         timeline, announce = _freeze_timeline(spec, raw), _leads(spec)
-    except (ValidationError, ScheduleError) as error:
-        problem = problem or explain(error)
-        return _broken("OperationalFreeze", raw, scope, Timeline.always(), problem)
+        _means_something(spec)
+    except ValueError as error:  # pydantic's and the schedule's are ValueErrors too
+        broken = _broken("OperationalFreeze", raw, scope, Timeline.always(), problem or explain(error))
+        return replace(broken, operations=_operations(raw), providers=_providers(scope))
     lift = in_force(spec.lift)
     if lift is not None:
         timeline = Timeline.fixed(()) if lift.until is None else timeline.suspended_until(lift.until)
@@ -72,9 +74,9 @@ def compile_window(raw: KubeObject) -> Hold:
     try:
         spec = WindowSpec.model_validate(raw.get("spec"))
         timeline = Timeline.recurring(Recurrence.compile(spec.schedule))
-    except (ValidationError, ScheduleError) as error:
-        problem = problem or explain(error)
-        return _broken("ChangeWindow", raw, scope, Timeline.fixed(()), problem)
+        _means_something(spec)
+    except ValueError as error:
+        return _broken("ChangeWindow", raw, scope, Timeline.fixed(()), problem or explain(error))
     return _hold("ChangeWindow", raw, spec, timeline)
 
 
@@ -114,9 +116,10 @@ def compile_policy(raw: KubeObject) -> Policy:
     name, generation = objects.name(raw), objects.generation(raw)
     try:
         spec = PolicySpec.model_validate(raw.get("spec"))
-    except ValidationError as error:
+        _means_something(spec)
+    except ValueError as error:
         tier = objects.value(raw, "spec", "tier")
-        known = tier if isinstance(tier, int) and tier in ALL_TIERS else 0
+        known = tier if type(tier) is int and tier in ALL_TIERS else 0  # True is an int too, and no tier
         return Policy(name, known, Scope.compile(scope), None, generation, problem or explain(error))
     return Policy(name, spec.tier, Scope.compile(spec.scope), spec, generation, created=_created(raw))
 
@@ -148,9 +151,13 @@ def _created(raw: KubeObject) -> datetime | None:
 def _scope(raw: KubeObject, model: type[WorkloadScope]) -> tuple[WorkloadScope, str | None]:
     """The scope of `raw`, or the widest one when it cannot be read."""
     try:
-        return model.model_validate(objects.value(raw, "spec", "scope") or {}), None
+        scope = model.model_validate(objects.value(raw, "spec", "scope") or {})
+        Scope.compile(scope)
     except ValidationError as error:
         return WorkloadScope(), explain(error, "spec.scope")
+    except ValueError as error:  # a selector that means nothing: In without values
+        return WorkloadScope(), explain(error, "spec.scope")
+    return scope, None
 
 
 def _broken(kind: str, raw: KubeObject, scope: WorkloadScope, timeline: Timeline, problem: str) -> Hold:
@@ -166,8 +173,8 @@ def _broken(kind: str, raw: KubeObject, scope: WorkloadScope, timeline: Timeline
         allow=frozenset(),
         generation=objects.generation(raw),
         broken=problem,
+        created=_created(raw) or BEGINNING,
         uid=objects.uid(raw),
-        operations=_operations(raw),
     )
 
 
@@ -183,19 +190,33 @@ def _readable(written: object, limit: int) -> str:
 
 
 def _operations(raw: KubeObject) -> frozenset[str]:
-    """The operations that can still be read; all of them when none can."""
+    """The operations of a freeze that cannot be read: all of them, unless each that is written is known."""
     known = {operation.value for operation in Operation}
     written = objects.sequence(raw, "spec", "operations")
-    return frozenset(
-        str(operation) for operation in written if isinstance(operation, str) and operation in known
-    ) or frozenset(known)
+    found = {operation for operation in written if isinstance(operation, str)}
+    return frozenset(found if found and found <= known and len(found) == len(written) else known)
 
 
-def explain(error: ValidationError | ScheduleError, root: str = "spec") -> str:
+def _providers(scope: WorkloadScope) -> frozenset[str] | None:
+    """The providers of a freeze that cannot be read; None, which is every provider, where none can be read."""
+    return (frozenset(scope.providers) if isinstance(scope, FreezeScope) else None) or None
+
+
+def _means_something(spec: FreezeSpec | WindowSpec | PolicySpec) -> None:
+    """Raise ValueError for what no model refuses and the CRD's own rules do: a file, or an older object, may have it."""
+    Scope.compile(spec.scope)
+    if isinstance(spec, FreezeSpec) and Operation.PROVIDER in spec.operations and not spec.scope.providers:
+        where, problem = "spec.scope.providers", "is empty: the operation Provider needs to know which ones"
+        raise ScheduleError(where, problem)
+
+
+def explain(error: ValueError, root: str = "spec") -> str:
     """One line for a person: the field, what is wrong with it, and what was found."""
     if isinstance(error, ScheduleError):
         field = error.field if error.field.startswith("spec") else f"{root}.{error.field}"
         return objects.printable(f"{field}: {error.problem}", 300)
+    if not isinstance(error, ValidationError):
+        return objects.printable(f"{root}: {error}", 300)
     first = error.errors(include_url=False)[0]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
     found = "" if first["type"] in ("missing", "extra_forbidden") else f", found {shown(first['input'])}"
@@ -207,12 +228,13 @@ def validate(model: type[ApiModel], raw: KubeObject) -> str | None:
     """What is wrong with the `spec` in `raw`, beyond what one object can tell about itself in CEL; None if nothing is."""
     raw = _readable_part(raw)
     try:
-        spec = model.model_validate(raw.get("spec"))
+        spec: Any = model.model_validate(raw.get("spec"))
         if isinstance(spec, FreezeSpec):
             _freeze_timeline(spec, raw)
             _leads(spec)
         if isinstance(spec, WindowSpec):
             Recurrence.compile(spec.schedule)
-    except (ValidationError, ScheduleError) as error:
+        _means_something(spec)
+    except ValueError as error:
         return explain(error)
     return None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from tierguard.api.model import rfc3339
 from tierguard.api.scope import ChangeKind
@@ -10,7 +11,7 @@ from tierguard.guard.model.change import HARMLESS, Change, gravest_first
 from tierguard.guard.model.decision import Finding
 from tierguard.guard.model.hold import Hold
 from tierguard.guard.tiers.classify import Classified
-from tierguard.schedule import Interval
+from tierguard.schedule import BEGINNING, FOREVER, Interval
 
 FREEZE_RULE = "freeze"
 WINDOW_RULE = "window"
@@ -98,8 +99,9 @@ class Matching:
         """
         if any(self._excepted(hold, now) and hold.timeline.covering(now) is not None for hold in self.freezes):
             return ()
-        for window in self.windows:
-            if window.timeline.covering(now) is not None or not self._refused(window, None):
+        for window, since in zip(self.windows, counting_since(self.windows), strict=True):
+            lets = window.timeline.covering(now) is not None or not self._refused(window, None)
+            if lets and since <= now:
                 return ()
         return self.windows
 
@@ -134,6 +136,33 @@ class Matching:
             early = self.available_since is not None and self.available_since < began
             return early and hold.lets(kind)
         return hold.lets(kind)
+
+
+@lru_cache(maxsize=1024)  # by identity: a changed window is another one
+def counting_since(windows: tuple[Hold, ...]) -> tuple[datetime, ...]:
+    """From when each of `windows`, which select one workload, counts: FOREVER where no such instant is known.
+
+    The oldest count always. One that was made later counts from the first instant at which an older one was open: so a
+    union of windows can be declared at any hour, and nobody opens a closed one by declaring another beside it.
+    """
+    if len({window.created for window in windows}) <= 1:
+        return (BEGINNING,) * len(windows)
+    since: dict[Hold, datetime] = {}
+    for window in sorted(windows, key=lambda each: each.created):
+        older = [
+            (each, counted) for each, counted in since.items() if each.created < window.created and not each.broken
+        ]
+        opened = (_open_from(each, max(counted, window.created)) for each, counted in older)
+        since[window] = min(opened, default=FOREVER) if older else BEGINNING
+    return tuple(since[window] for window in windows)
+
+
+def _open_from(window: Hold, instant: datetime) -> datetime:
+    """The first instant from `instant` on at which `window` is open."""
+    if window.timeline.covering(instant) is not None:
+        return instant
+    following = window.timeline.next_after(instant)
+    return FOREVER if following is None else following.start
 
 
 def _selects(hold: Hold, sides: Sequence[Classified]) -> bool:
@@ -179,7 +208,7 @@ def findings(matching: Matching, now: datetime, change: Change, note: str = "") 
             WINDOW_RULE,
             first.source,
             "UnreadableWindow" if first.broken else "ClosedWindow",
-            f"{what} of {subject} is outside change window {', '.join(w.name for w in shut)}{ticket}"
+            f"{what} of {subject} is outside change window {', '.join(_named(shut, now))}{ticket}"
             + (f": {first.broken or first.reason}" if first.broken or first.reason else ""),
             _meanwhile(first),
         )
@@ -191,6 +220,13 @@ def _words(kinds: Iterable[ChangeKind]) -> str:
 
 def _begins(interval: Interval, now: datetime) -> str:
     return f", which begins {rfc3339(interval.start)}" if interval.start > now else ""
+
+
+def _named(shut: tuple[Hold, ...], now: datetime) -> Iterator[str]:
+    """The names of `shut`, with a note where one is open and does not count yet."""
+    for window, since in zip(shut, counting_since(shut), strict=True):
+        early = since > now and window.timeline.covering(now) is not None
+        yield f"{window.name} (which counts once an older one was open)" if early else window.name
 
 
 def _meanwhile(hold: Hold) -> str:

@@ -42,8 +42,9 @@ class Batch:
 
     def meant_by(self, hold: Hold, namespace_labels: Labels) -> bool:
         """Whether `hold` freezes this work."""
+        providers = self.providers if hold.providers is None else self.providers & hold.providers
         named = bool(self.operations & hold.operations) or (
-            Operation.PROVIDER.value in hold.operations and bool(self.providers & hold.providers)
+            Operation.PROVIDER.value in hold.operations and bool(providers)
         )
         return named and hold.scope.matches(namespace_labels, self.candidates)
 

@@ -8,6 +8,7 @@ however the writes are split up, so this holds for freezes that are not active t
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tierguard.api.kinds import FREEZE
@@ -43,6 +44,8 @@ def unsigned(change: Change) -> Iterator[Finding]:
     known = {(signed.place.partition("[")[0], signed.content): signed for signed in _signed(old)}
     approvals = 0
     for signed in _signed(new):
+        if signed.place == "lift" and taken_back(old, new):
+            continue
         before = known.get((signed.place.partition("[")[0], signed.content))
         if before is None:
             yield from _requested(change, signed)
@@ -50,6 +53,34 @@ def unsigned(change: Change) -> Iterator[Finding]:
             approvals += 1
             yield from _approved(change, signed, added, alone=approvals == 1 and _rest(old) == _rest(new))
     yield from _reviewed(change, old, new)
+
+
+def taken_back(old: KubeObject, new: KubeObject) -> bool:
+    """Whether the lift that counted in `old` is in `new` as it was, or ends sooner: nothing that anybody has to approve.
+
+    With until: <now> the freeze holds again from now on, and what was rolled out meanwhile is something to go back to.
+    """
+    before, after = (objects.mapping(side, "spec", "lift") for side in (old, new))
+    if not before or not after or not _approved_by_another(before):
+        return False
+    if {**before, "until": None} != {**after, "until": None}:
+        return False
+    if before.get("until") == after.get("until"):
+        return True
+    sooner, later = _instant(after.get("until")), _instant(before.get("until"))
+    return sooner is not None and (before.get("until") is None or (later is not None and sooner < later))
+
+
+def _approved_by_another(lift: Mapping[str, Any]) -> bool:
+    return any(name != lift.get("requestedBy") for name in objects.sequence(lift, "approvedBy"))
+
+
+def _instant(written: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(written))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def _requested(change: Change, signed: _Signed) -> Iterator[Finding]:

@@ -40,7 +40,8 @@ class Hold:
     created: datetime = BEGINNING
     uid: str = ""
     operations: frozenset[str] = frozenset({Operation.DEPLOY.value})
-    providers: frozenset[str] = frozenset()
+    providers: frozenset[str] | None = frozenset()
+    """What the operation Provider means; None: every provider."""
     exceptions: tuple[FreezeException, ...] = ()
     lift: Lift | None = None
     """The lift, once it is approved."""

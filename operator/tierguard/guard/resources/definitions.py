@@ -9,13 +9,13 @@ from datetime import datetime
 from tierguard.api.kinds import KINDS
 from tierguard.api.model import GROUP, VERSION
 from tierguard.api.scope import ChangeKind
+from tierguard.guard.governance.weakening import WEAKENING_RULE
 from tierguard.guard.message import ALLOWED_AS_IS, compose
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, being_deleted, gains_owner
 from tierguard.guard.model.decision import Decision, Effect, Finding
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
-from tierguard.guard.resources.own import WEAKENING_RULE
 from tierguard.guard.resources.resource import ANNOUNCEMENT, CHANGES, OWNERS, SPEC, UPDATE, Resource
 from tierguard.guard.tiers.deletion import announced, announces, not_announced
 

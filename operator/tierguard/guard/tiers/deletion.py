@@ -55,6 +55,8 @@ def asks_for_announcement(sides: Iterable[Classified], now: datetime) -> tuple[E
         if side.tier in GUARDED_TIERS:
             found.append((Effect.DENY, f"Tier/{side.tier}"))
         for policy in side.policies:
+            if policy.broken is not None:  # whether it has the block is not known
+                found.append((Effect.DENY, policy.source))
             block = None if policy.spec is None else policy.spec.rules.deletion
             if block is not None:
                 found.append((policy.effect(block.enforcement, now), policy.source))
