@@ -183,6 +183,8 @@ def _deploy(
 def _note(old: Workload | None, new: Workload | None, state: State, *, announcing: bool) -> str:
     if announcing:
         return "announcing it"
+    if new is not None and old is not None and new.kind == "Job" and new.paused and not old.paused:
+        return "suspending a Job deletes its pods"
     unpinned = old is not None and new is not None and restarts_unpinned(old, new, state.immutable_tags)
     return "a restart, but of images without digests" if unpinned else ""
 

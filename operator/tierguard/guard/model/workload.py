@@ -214,30 +214,6 @@ def _digest(found: Mapping[str, Any]) -> str:
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def images_cannot_move(template: KubeObject, immutable_tags: tuple[str, ...] = ()) -> bool:
-    """Whether a restart of `template` runs what already ran: every image is named by digest, or by a tag that cannot move.
-
-    Such a tag is one under a prefix of `immutable_tags` (the registry keeps tags as they are), and the kubelet does not
-    pull it again where it is (imagePullPolicy IfNotPresent or Never).
-    """
-    spec = objects.mapping(template, "spec")
-    containers = [
-        container
-        for part in ("initContainers", "containers", "ephemeralContainers")
-        for container in objects.sequence(spec, part)
-    ]
-    return bool(containers) and all(_cannot_move(container, immutable_tags) for container in containers)
-
-
-def _cannot_move(container: KubeObject, immutable_tags: tuple[str, ...]) -> bool:
-    image = str(objects.value(container, "image") or "")
-    if "@sha256:" in image:
-        return True
-    tag = image.rpartition("/")[2].partition(":")[2]
-    pulled_once = objects.value(container, "imagePullPolicy") in ("IfNotPresent", "Never")
-    return pulled_once and tag not in ("", "latest") and bool(immutable_tags) and image.startswith(immutable_tags)
-
-
 def references(pod_spec: KubeObject) -> frozenset[tuple[str, str]]:
     """(`ConfigMap` or `Secret`, name) of all that pods of `pod_spec` mount or read into their environment."""
     return frozenset((kind, name) for kind, name in _references(pod_spec) if name)

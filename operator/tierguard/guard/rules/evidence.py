@@ -9,6 +9,7 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rules import EvidenceRule, Proof, RuleId
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
+from tierguard.guard.model.images import ImageReference, image_references
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
 
@@ -17,8 +18,8 @@ IMAGES = "images"
 """The annotation, behind the prefix, that says of which images the others speak."""
 
 _ROLLOUTS = frozenset({ChangeKind.CREATE, ChangeKind.ROLLOUT})
-_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
-_SHORTEST_DIGEST = len("sha256:") + 12
+_SHORTEST_DIGEST = 12
+"""Hexadecimal digits of a digest that name it."""
 _MOST_NAMED = 4
 
 
@@ -99,19 +100,19 @@ def _named(names: list[str]) -> str:
 def _not_spoken_of(workload: Workload, written: str) -> list[str]:
     listed = [entry for entry in re.split(r"[,\s]+", written) if entry]
     found = []
-    for part in ("initContainers", "containers"):
-        for container in objects.sequence(workload.pod_spec, part):
-            image = str(objects.value(container, "image") or "")
-            digest = _DIGEST.search(image)
-            wanted = digest[1] if digest else image
-            if not any(_names(entry, wanted) for entry in listed) and wanted not in found:
-                found.append(wanted)
+    for reference in image_references(workload.pod_spec):
+        wanted = reference.digest or reference.image
+        if not any(_names(entry, reference) for entry in listed) and wanted not in found:
+            found.append(wanted)
     return found
 
 
-def _names(entry: str, wanted: str) -> bool:
-    shortened = entry.startswith("sha256:") and len(entry) >= _SHORTEST_DIGEST and wanted.startswith(entry)
-    return entry == wanted or shortened or (wanted.startswith("sha256:") and entry.endswith(f"@{wanted}"))
+def _names(entry: str, reference: ImageReference) -> bool:
+    digest = reference.digest
+    if not digest:
+        return entry == reference.image
+    shortened = len(entry.partition(":")[2]) >= _SHORTEST_DIGEST and digest.startswith(entry)
+    return shortened or entry.endswith(f"@{digest}")
 
 
 def _proof(proof: Proof, written: str, now: datetime) -> Iterator[Violation]:
