@@ -3,7 +3,7 @@
 1. What kind of change is it? (`change`)  2. Is it held? (`held`)  3. Is the result sound? (`rules`)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -27,8 +27,7 @@ from tierguard.guard.model.change import (
     kinds_of_update,
     restarts_unpinned,
 )
-from tierguard.guard.model.decision import Decision, Effect, Finding, Undecidable
-from tierguard.guard.model.scope import TIER_LABEL, no_tier
+from tierguard.guard.model.decision import Decision, Effect, Undecidable
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
 from tierguard.guard.resources.budgets import evaluate_budget
@@ -42,6 +41,7 @@ from tierguard.guard.rules.evaluate import judge
 from tierguard.guard.tiers.classify import Classified, classify
 from tierguard.guard.tiers.declassify import leaves
 from tierguard.guard.tiers.deletion import announces, unannounced
+from tierguard.guard.tiers.invalid import invalid_tier
 
 _MOST_QUESTIONS = 4
 """Questions to RBAC about one change."""
@@ -119,21 +119,22 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         sides = tuple(side for side in (before, after) if side is not None)
     tier = min((side.tier for side in sides if side.tier is not None), default=None)
     operation = frozen_operation(change, old, new, state, now)
-    if tier is None and not operation.findings:
+    invalid = invalid_tier(change.old, change.new)
+    if tier is None and not operation.findings and not invalid:
         return ALLOWED_AS_IS
     available_since = _available_since(change, old, new, state)
     kinds = _kinds(before, after, state, available_since)
     announcing = announcing and before is not None and before.guarded
     if kinds == (ChangeKind.NONE,) and not announcing and not operation.findings:
-        invalid = _invalid_tier(before, after)
         return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
-    if change.user in state.identities.autoscalers and set(kinds) <= SCALING and not _below_minimum(after):
+    by_autoscaler = change.user in state.identities.autoscalers and not invalid
+    if by_autoscaler and set(kinds) <= SCALING and not _below_minimum(after):
         return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     # In a freeze nothing is announced: what will be deleted after it, people shall say after it.
     held_kinds = (ChangeKind.DELETE, *kinds) if announcing else kinds
     note = _note(old, new, state, announcing=announcing)
     blocking = operation.together_with(_deploy(change, old, new, sides, held_kinds, available_since, note, state, now))
-    found = [*blocking.findings, *_invalid_tier(before, after)]
+    found = [*blocking.findings, *invalid]
     if ChangeKind.DELETE in kinds and before is not None:
         with_namespace = change.namespace in state.announced
         found += unannounced(before, now, with_namespace=with_namespace)
@@ -237,33 +238,6 @@ def _volumes_go(workload: Workload) -> bool:
     """Whether a StatefulSet's claims, and with them its data, are deleted with it or when it shrinks."""
     policy = objects.mapping(workload.raw, "spec", "persistentVolumeClaimRetentionPolicy")
     return "Delete" in policy.values()
-
-
-def _invalid_tier(before: Classified | None, after: Classified | None) -> list[Finding]:
-    """A tier label that is no tier. One that was there before only warns: the object must stay mendable."""
-    if after is None:
-        return []
-    sides: Sequence[Callable[[Classified], Mapping[str, str]]] = (
-        lambda side: side.workload.labels,
-        lambda side: side.workload.template_labels,
-    )
-    found = []
-    for labels_of in sides:
-        written = no_tier(labels_of(after))
-        if written is None:
-            continue
-        known = before is not None and no_tier(labels_of(before)) == written
-        found.append(
-            Finding(
-                "tier",
-                f"Label/{TIER_LABEL}",
-                "InvalidTier",
-                f"label {TIER_LABEL} is {written!r}, which is no tier, and counts as 0",
-                "set it to 0, 1, 2, 3 or 4",
-                Effect.WARN if known else Effect.DENY,
-            )
-        )
-    return found[:1]
 
 
 _EVALUATORS: Mapping[str, Callable[[Change, State, datetime], Decision]] = {

@@ -14,16 +14,18 @@ from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload, claim_prefixes, claims
 from tierguard.guard.tiers.classify import Classified, classify
 from tierguard.guard.tiers.deletion import announced, announces, asks_for_announcement, not_announced
+from tierguard.guard.tiers.invalid import invalid_tier
 
 
 def evaluate_claim(change: Change, state: State, now: datetime) -> Decision:
     """Decide the deletion of a claim, giving it an owner (the garbage collector's work), and announcing its deletion."""
     old, new = change.old, change.new
     if old is None or being_deleted(old):
-        return ALLOWED_AS_IS
+        return compose(change, (ChangeKind.CREATE,), None, invalid_tier(None, new)) if old is None else ALLOWED_AS_IS
     announcing = new is not None and announces(old, new)
+    invalid = invalid_tier(old, new)
     if new is not None and not announcing and not gains_owner(old, new):
-        return ALLOWED_AS_IS
+        return compose(change, (ChangeKind.NONE,), None, invalid)
     labels = state.namespaces.get(change.namespace)
     if labels is None:
         message = f"namespace {change.namespace} is not known yet"
@@ -38,12 +40,12 @@ def evaluate_claim(change: Change, state: State, now: datetime) -> Decision:
     own = [tier for tier in (tier_of_label(objects.labels(old)), tier_of_label(labels)) if tier is not None]
     tier = min([*own, *(c.tier for c in users if c.tier is not None)], default=None)
     if tier is None:
-        return ALLOWED_AS_IS
+        return compose(change, (ChangeKind.NONE,), None, invalid)
     kinds = (ChangeKind.DELETE,)
     sides = users or [_standing_alone(old, tier, labels)]
     matching = Matching.of(sides, state.freezes, state.windows, kinds)
     blocking = block(change, matching, now, "announcing it" if announcing else "")
-    found = list(blocking.findings)
+    found = [*blocking.findings, *invalid]
     covered = announced(old) or change.namespace in state.announced
     asked = asks_for_announcement([*users, _standing_alone(old, tier, labels)], now)
     if asked is not None and not announcing and not covered:

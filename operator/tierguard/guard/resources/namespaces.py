@@ -9,11 +9,12 @@ from tierguard.guard.message import ALLOWED_AS_IS, compose
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, being_deleted, gains_owner
 from tierguard.guard.model.decision import Decision, Effect, Finding
-from tierguard.guard.model.scope import GUARDED_TIERS, TIER_LABEL, no_tier, tier_of_label
+from tierguard.guard.model.scope import GUARDED_TIERS, tier_of_label
 from tierguard.guard.model.state import State
 from tierguard.guard.tiers.classify import Classified, classify
 from tierguard.guard.tiers.declassify import leaves
 from tierguard.guard.tiers.deletion import announced, announces, asks_for_announcement, not_announced
+from tierguard.guard.tiers.invalid import invalid_tier
 
 
 def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
@@ -21,7 +22,7 @@ def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
     old, new = change.old, change.new
     if old is not None and being_deleted(old):
         return ALLOWED_AS_IS
-    invalid = _invalid_tier(change)
+    invalid = invalid_tier(old, change.new)
     if old is None:
         return compose(change, (ChangeKind.CREATE,), None, invalid) if invalid else ALLOWED_AS_IS
     announcing = new is not None and announces(old, new)
@@ -41,7 +42,8 @@ def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
         if asked is not None and not announcing and not announced(old):
             found = [not_announced("namespace", "", change.name, *asked)]
     else:
-        kinds, sides, found = (ChangeKind.DECLASSIFY,), _leaving(change, guarded, objects.labels(new), state), invalid
+        kinds, sides = (ChangeKind.DECLASSIFY,), _leaving(change, guarded, objects.labels(new), state)
+    found += invalid
     if not sides and not found:
         return ALLOWED_AS_IS
     matching = Matching.of(sides, state.freezes, state.windows, kinds)
@@ -60,18 +62,3 @@ def _leaving(
     change: Change, guarded: tuple[Classified, ...], after: objects.Labels, state: State
 ) -> tuple[Classified, ...]:
     return tuple(c for c in guarded if leaves(c, classify(c.workload, change.name, after, state), state))
-
-
-def _invalid_tier(change: Change) -> list[Finding]:
-    written = no_tier(objects.labels(change.new or {}))
-    if written is None or no_tier(objects.labels(change.old or {})) == written:
-        return []
-    return [
-        Finding(
-            "tier",
-            f"Label/{TIER_LABEL}",
-            "InvalidTier",
-            f"label {TIER_LABEL} is {written!r}, which is no tier",
-            "set it to 0, 1, 2, 3 or 4",
-        )
-    ]
