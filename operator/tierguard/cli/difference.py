@@ -27,6 +27,7 @@ from tierguard.guard.model.state import State
 _ALSO_CHANGED = {
     ("policy", "PodDisruptionBudget"),
     ("autoscaling", "HorizontalPodAutoscaler"),
+    ("keda.sh", "ScaledObject"),
     ("networking.k8s.io", "NetworkPolicy"),
     ("apiextensions.k8s.io", "CustomResourceDefinition"),
     *(("", kind) for kind in ("Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim")),

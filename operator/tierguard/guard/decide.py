@@ -28,11 +28,13 @@ from tierguard.guard.model.change import (
     restarts_unpinned,
 )
 from tierguard.guard.model.decision import Decision, Effect, Undecidable
+from tierguard.guard.model.facts import AUTOSCALER_KINDS
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.resources.autoscalers import evaluate_autoscaler
 from tierguard.guard.resources.budgets import evaluate_budget
 from tierguard.guard.resources.claims import evaluate_claim
-from tierguard.guard.resources.configuration import CONFIGURATION_KINDS, evaluate_autoscaler, evaluate_configuration
+from tierguard.guard.resources.configuration import CONFIGURATION_KINDS, evaluate_configuration
 from tierguard.guard.resources.definitions import evaluate_definition
 from tierguard.guard.resources.namespaces import evaluate_namespace
 from tierguard.guard.resources.own import evaluate_resource
@@ -246,7 +248,7 @@ _EVALUATORS: Mapping[str, Callable[[Change, State, datetime], Decision]] = {
     "PodDisruptionBudget": evaluate_budget,
     "Namespace": evaluate_namespace,
     "PersistentVolumeClaim": evaluate_claim,
-    "HorizontalPodAutoscaler": evaluate_autoscaler,
+    **dict.fromkeys(AUTOSCALER_KINDS, evaluate_autoscaler),
     "NetworkPolicy": evaluate_network_policy,
     "CustomResourceDefinition": evaluate_definition,
     **dict.fromkeys(CONFIGURATION_KINDS, evaluate_configuration),

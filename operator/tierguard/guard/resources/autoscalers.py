@@ -1,0 +1,175 @@
+"""Changes to an autoscaler: in a freeze it must not become a hand that scales down, or that no longer scales up.
+
+HorizontalPodAutoscalers of autoscaling/v1 and v2, and the ScaledObjects of KEDA, which only the command meets as such.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tierguard.api.scope import ChangeKind
+from tierguard.guard.message import ALLOWED_AS_IS, compose
+from tierguard.guard.model import objects
+from tierguard.guard.model.change import Change, being_deleted
+from tierguard.guard.model.decision import Decision, Undecidable
+from tierguard.guard.model.facts import KEDA, KEDA_PAUSED, Autoscaler
+from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.resources.autoscaler_behavior import scale_down, scale_up
+from tierguard.guard.resources.configuration import blocked_by_workloads
+from tierguard.guard.resources.surroundings import autoscaled
+from tierguard.guard.tiers.classify import Classified, classify
+
+_IN_ANNOTATIONS = ("autoscaling.alpha.kubernetes.io/", KEDA_PAUSED)
+"""What autoscaling/v1 has no fields for, and how people pause KEDA."""
+_COMPARED = frozenset(
+    {
+        "scaleTargetRef",
+        "behavior",
+        "minReplicas",
+        "maxReplicas",
+        "minReplicaCount",
+        "maxReplicaCount",
+        "idleReplicaCount",
+    }
+)
+"""Fields of `spec` of which it can be told which way a change goes. Any change of others (metrics, triggers) is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """A `scaleTargetRef`. The version in it makes no difference to Kubernetes: it looks for the group and the kind."""
+
+    group: str
+    kind: str
+    name: str
+
+    @classmethod
+    def of(cls, autoscaler: KubeObject) -> "_Reference":
+        written = objects.mapping(autoscaler, "spec", "scaleTargetRef")
+        keda = autoscaler.get("kind") == KEDA
+        group = str(written.get("apiVersion") or ("apps/v1" if keda else "")).rpartition("/")[0]
+        kind = str(written.get("kind") or ("Deployment" if keda else ""))
+        return cls(group, kind, str(written.get("name") or ""))
+
+    def workload(self, namespace: str, state: State) -> Workload | None:
+        """What it means, or would mean were it spelled well: whoever writes it badly first may mend it in a freeze."""
+        for entry in WORKLOAD_KINDS.values():
+            spelled = entry.kind.casefold() == self.kind.casefold() or entry.resource == self.kind.casefold()
+            if spelled and self.group in (entry.group, "", "extensions"):
+                return state.workload(entry.kind, namespace, self.name)
+        return None
+
+
+def evaluate_autoscaler(change: Change, state: State, now: datetime) -> Decision:
+    """Decide a change to an autoscaler by what freezes and windows say about its old and its new target.
+
+    What can only add pods passes. The tier rules look at what it may leave of its workload, too.
+    """
+    old, new = change.old, change.new
+    if (old is not None and being_deleted(old)) or _said(old) == _said(new):
+        return ALLOWED_AS_IS
+    unsound = autoscaled(change, state, now)
+    restrained = list(_restrained(change, state))
+    decision = blocked_by_workloads(change, restrained, state, now, unsound)
+    if decision.blocked_by or decision.bypass is not None or (restrained and old is not None):
+        return decision
+    kinds = (ChangeKind.CREATE if old is None else ChangeKind.CONFIGURATION,)
+    return compose(change, kinds, None, unsound) if unsound else Decision(ALLOWED_AS_IS.outcome, kinds)
+
+
+def _said(autoscaler: KubeObject | None) -> object:
+    if autoscaler is None:
+        return None
+    return objects.mapping(autoscaler, "spec"), _annotated(autoscaler)
+
+
+def _annotated(autoscaler: KubeObject) -> dict[str, str]:
+    found = objects.annotations(autoscaler)
+    return {key: value for key, value in found.items() if str(key).startswith(_IN_ANNOTATIONS)}
+
+
+def _restrained(change: Change, state: State) -> Iterator[Classified]:
+    """The workloads of a tier of which the change may take pods away, or that it may keep from growing."""
+    labels = state.namespaces.get(change.namespace)
+    if labels is None:
+        message = f"namespace {change.namespace} is not known yet"
+        raise Undecidable(message)
+    for workload in _targets(change, state):
+        classified = classify(workload, change.namespace, labels, state)
+        if classified.tier is not None:
+            yield classified
+
+
+def _targets(change: Change, state: State) -> Iterator[Workload]:
+    old, new = change.old, change.new
+    before, after = (None if side is None else _Reference.of({**side, "kind": change.kind}) for side in (old, new))
+    if old is not None and new is not None and before == after:
+        if _restrains(old, new) and before is not None and (kept := before.workload(change.namespace, state)):
+            yield kept
+        return
+    lost = None if before is None else before.workload(change.namespace, state)
+    if lost is not None:
+        yield lost
+    gained = None if after is None or new is None else after.workload(change.namespace, state)
+    if gained is None or new is None or (lost is not None and lost.raw is gained.raw):
+        return
+    if not _only_adds(new, gained, change, state):
+        yield gained
+
+
+def _only_adds(autoscaler: KubeObject, workload: Workload, change: Change, state: State) -> bool:
+    """Whether an autoscaler that is new to `workload` can do nothing but add pods to those that it runs now."""
+    if workload.entry.made_by_controllers and objects.controller_of(workload.raw) is not None:
+        return False  # two controllers would set its replicas
+    if workload.replicas is None:
+        return True  # nothing that an autoscaler could scale
+    others = state.autoscalers_in.get(change.namespace, {})
+    mine = {f"{change.kind}/{change.name}", *_made_by(autoscaler)}
+    if any(known.target == (workload.kind, workload.name) for key, known in others.items() if key not in mine):
+        return False  # of two with the same pods none scales any more (AmbiguousSelector)
+    bounds = _Bounds.of(autoscaler)
+    spec = objects.mapping(autoscaler, "spec")
+    grows = scale_up(objects.mapping(spec, "behavior")).moves and not _annotated(autoscaler)
+    return grows and min(bounds.minimum, bounds.maximum) >= workload.replicas
+
+
+def _made_by(autoscaler: KubeObject) -> Iterator[str]:
+    """KEDA makes a HorizontalPodAutoscaler for each ScaledObject: the two are one."""
+    for owner in objects.sequence(autoscaler, "metadata", "ownerReferences"):
+        if objects.value(owner, "kind") == KEDA:
+            yield f"{KEDA}/{objects.value(owner, 'name')}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """The fewest and the most pods that an autoscaler leaves."""
+
+    minimum: int
+    maximum: int
+
+    @classmethod
+    def of(cls, autoscaler: KubeObject) -> "_Bounds":
+        spec = objects.mapping(autoscaler, "spec")
+        written = spec.get("maxReplicaCount", spec.get("maxReplicas"))
+        known = isinstance(written, int) and not isinstance(written, bool)
+        # Absent is 100 for KEDA; a HorizontalPodAutoscaler must name it.
+        return cls(Autoscaler.of(autoscaler).minimum, written if isinstance(written, int) and known else 100)
+
+
+def _restrains(old: KubeObject, new: KubeObject) -> bool:
+    """Whether `new` may remove pods that `old` kept, or add fewer, or later. What cannot be told may."""
+    before, after = _Bounds.of(old), _Bounds.of(new)
+    if after.minimum < before.minimum or after.maximum < before.maximum:
+        return True
+    was, will = objects.mapping(old, "spec"), objects.mapping(new, "spec")
+    if _rest(was) != _rest(will) or _annotated(old) != _annotated(new):
+        return True
+    was, will = objects.mapping(was, "behavior"), objects.mapping(will, "behavior")
+    return not (scale_up(will).cover(scale_up(was)) and scale_down(was).cover(scale_down(will)))
+
+
+def _rest(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key not in _COMPARED and value is not None}
