@@ -108,6 +108,22 @@ def test_a_new_autoscaler_passes_only_where_it_can_do_nothing_but_add(spec: Docu
     assert decided(None, hpa(**spec), picture([manifests.deployment(PLACE, CORE)])).allowed
 
 
+def test_an_autoscaler_sets_replicas_and_suspends_no_jobs() -> None:
+    known = around()
+    (keda_operator,) = known.identities.autoscalers
+    core = manifests.deployment(PLACE, CORE)
+    job = {**core, "apiVersion": "batch/v1", "kind": "Job", "spec": {"template": core["spec"]["template"]}}
+
+    def passes(old: Document, **spec: Any) -> bool:
+        new = {**old, "spec": {**old["spec"], **spec}}
+        change = Change(Operation.UPDATE, old["kind"], PLACE, CORE, old, new, keda_operator)
+        return evaluate(change, known, NOW).allowed
+
+    assert passes(core, replicas=1)
+    assert not passes(job, suspend=True)
+    assert not passes(job, parallelism=0)
+
+
 def test_what_runs_now_is_what_counts() -> None:
     assert held(decided(None, hpa(), around(replicas=4)))
     assert not held(decided(None, hpa(), around(replicas=2)))

@@ -129,7 +129,8 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     announcing = announcing and before is not None and before.guarded
     if kinds == (ChangeKind.NONE,) and not announcing and not operation.findings:
         return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
-    by_autoscaler = change.user in state.identities.autoscalers and not invalid
+    # Suspending a Job counts as scaling, but no autoscaler does so.
+    by_autoscaler = change.user in state.identities.autoscalers and change.kind != "Job" and not invalid
     if by_autoscaler and set(kinds) <= SCALING and not _below_minimum(after):
         return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     # In a freeze nothing is announced: what will be deleted after it, people shall say after it.
