@@ -20,7 +20,9 @@ from tierguard.cluster.client import Api, ApiError
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import Identities
 from tierguard.guard.model.workload import WORKLOAD_KINDS
-from tierguard.guard.resources.registry import REGISTRY
+from tierguard.guard.resources.definitions import DEFINITION
+from tierguard.guard.resources.own import OWN
+from tierguard.guard.resources.registry import AROUND
 from tierguard.webhook.app import Webhook
 from tierguard.webhook.journalist import Journalist
 
@@ -37,7 +39,8 @@ PATH = "/validate/nobody-guesses-it"
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
 _POLICIES = Path(__file__).parents[2] / "policies"
-_SERVED = {kind: (resource.group, resource.resource) for kind, resource in REGISTRY.items()}
+_JUDGED = (*AROUND, *OWN, DEFINITION)
+_SERVED = {resource.kind: (resource.group, resource.resource) for resource in _JUDGED}
 
 
 class SilentApi(Api):
@@ -326,10 +329,10 @@ def every_review() -> Iterator[tuple[str, Document]]:
         yield f"{kind}-announcement", review(_owned(old), _announced(_owned(old)))
     yield "OperationalFreeze-signatures", review(sound("OperationalFreeze"), _signed(sound("OperationalFreeze")))
     yield "PaymentTierPolicy-exemption", review(sound("PaymentTierPolicy"), _exempting(sound("PaymentTierPolicy")))
-    for kind, resource in REGISTRY.items():
+    for resource in _JUDGED:
         for subresource in resource.subresources:
-            old = sound(kind)
-            yield f"{kind}-{subresource}", review(old, _owned(old), subResource=subresource)
+            old = sound(resource.kind)
+            yield f"{resource.kind}-{subresource}", review(old, _owned(old), subResource=subresource)
     for kind in ("Deployment", "StatefulSet", "ReplicaSet"):
         yield f"{kind}-scale", scale(kind, sound(kind)["metadata"]["name"], 3, 0)
 

@@ -167,7 +167,7 @@ def test_the_operator_is_started_with_the_names_that_the_chart_gave(rendered: li
         "--owner-cluster-role=tierguard-operator",
         "--health-listen=0.0.0.0:8080",
         "--account-for-configuration",
-        "--clock-probe-seconds=20",
+        "--clock-probe-seconds=2",
     ]
 
 
@@ -200,7 +200,10 @@ def test_who_rotates_secrets_is_said_by_name_and_nobody_is_assumed(chart: Chart,
         assert f"--rotator={rotator}" in container_of(named, component)["args"]
         assert not any("rotator" in argument for argument in container_of(rendered, component)["args"])
     assert all(name.startswith("system:serviceaccount:kube-system:") for name in ROTATORS | AUTOSCALERS)
-    assert all(name.startswith(("system:kube-", "system:serviceaccount:kube-system:")) for name in CONTROLLERS)
+    assert all(
+        name.startswith(("system:kube-", "system:cloud-controller-manager", "system:serviceaccount:kube-system:"))
+        for name in CONTROLLERS
+    )
 
 
 def test_a_webhook_outside_of_the_cluster_is_told_to_the_operator_alone(chart: Chart) -> None:
@@ -290,6 +293,8 @@ def test_the_webhook_may_only_read_what_decisions_read(rendered: list[Object]) -
         row("batch", "cronjobs", "list watch"),
         row("policy", "poddisruptionbudgets", "list watch"),
         row("", "services", "list watch"),
+        row("", "serviceaccounts", "list watch"),
+        row("", "replicationcontrollers", "get list watch"),
         row("autoscaling", "horizontalpodautoscalers", "list watch"),
         row("networking.k8s.io", "networkpolicies", "list watch"),
         row("authorization.k8s.io", "subjectaccessreviews", "create"),
@@ -307,7 +312,8 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         row("", "configmaps", "list watch"),
         *(row("apps", resource, "list watch") for resource in workloads),
         row("apps", "controllerrevisions", "list"),
-        *(row("", resource, "list watch") for resource in ("services", "nodes", "pods")),
+        *(row("", resource, "list watch") for resource in ("services", "serviceaccounts", "nodes", "pods")),
+        row("", "replicationcontrollers", "list watch"),
         row("autoscaling", "horizontalpodautoscalers", "list watch"),
         row("networking.k8s.io", "networkpolicies", "list watch"),
         row("batch", "cronjobs", "list watch patch"),
@@ -553,4 +559,4 @@ def test_the_operator_hears_of_a_dead_clock_long_before_the_policy_refuses_by_it
     )
     assert "+ duration('900s')" in judged
     assert "+ duration('450s')" in probed
-    assert "--clock-probe-seconds=30" in container_of(rendered, "operator")["args"]
+    assert "--clock-probe-seconds=90" in container_of(rendered, "operator")["args"]

@@ -17,8 +17,8 @@ from tierguard.guard.freezes.break_glass import BREAK_GLASS, Mark, judge_mark
 from tierguard.guard.freezes.compiled import compile_freeze, compile_window, validate
 from tierguard.guard.model.change import Change, Operation, Question, Unanswered
 from tierguard.guard.model.decision import MESSAGE_LIMIT, Finding, Outcome
+from tierguard.guard.model.images import digest_of, images_cannot_move
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import images_cannot_move
 from tierguard.guard.resources.own import SPECS
 from tierguard.guard.tiers.deletion import ALLOW_DELETION, announced
 
@@ -164,6 +164,22 @@ def test_an_exception_for_an_image_is_for_that_image_alone() -> None:
     assert not evaluate(gone, known, NOW).allowed
 
 
+@pytest.mark.parametrize("digest", [f"sha256:{'b' * 64}", f"sha512:{'b' * 128}"])
+def test_an_exception_for_an_image_speaks_of_image_volumes_too(digest: str) -> None:
+    known = state(frozen(exceptions=[exception(imageDigest=digest)]))
+
+    def mounting(reference: str) -> dict[str, Any]:
+        raw = manifests.with_image(manifests.deployment(PLACE), f"{manifests.IMAGE}@{digest}")
+        raw["spec"]["template"]["spec"]["volumes"] = [{"name": "models", "image": {"reference": reference}}]
+        return raw
+
+    named, latest = mounting(f"models@{digest}"), mounting("models:latest")
+    for old, new, passes in ((None, named, True), (None, latest, False), (latest, named, True), (named, latest, False)):
+        operation = Operation.CREATE if old is None else Operation.UPDATE
+        asked = Change(operation, "Deployment", PLACE, "payment-core", old, new, "dana")
+        assert evaluate(asked, known, NOW).allowed is passes
+
+
 def test_an_exception_passes_a_closed_window_but_no_other_freeze() -> None:
     other = frozen()
     other["metadata"] = {"name": "other"}
@@ -242,6 +258,27 @@ def test_a_tag_cannot_move_where_the_registry_says_so(image: str, pull: str, can
     template = {"spec": {"containers": [{"image": image, "imagePullPolicy": pull}]}}
     assert images_cannot_move(template, ("registry.example.com/", "registry.example.com:5000/")) is cannot_move
     assert images_cannot_move(template) is ("@sha256:" in image)
+
+
+@pytest.mark.parametrize(
+    ("written", "digest"),
+    [
+        (f"a@sha256:{'a' * 64}", True),
+        (f"a:1@sha512:{'a' * 128}", True),
+        (f"a@sha384:{'a' * 96}", True),
+        (f"a@blake3:{'a' * 64}", True),
+        (f"a@sha256+b64:{'a' * 64}", True),
+        (f"a@sha256:{'a' * 63}", False),
+        (f"a@sha256:{'A' * 64}", False),
+        (f"a@sha512:{'a' * 64}", False),
+        ("a@sha256:", False),
+        ("a:latest@sha256:abc", False),
+        (f"a@sha256:{'a' * 64}\n", False),
+        (f"sha256:{'a' * 64}", False),
+    ],
+)
+def test_a_digest_is_one_of_a_known_length(written: str, digest: bool) -> None:
+    assert (digest_of(written) != "") is digest
 
 
 ENTRIES = st.builds(

@@ -259,11 +259,28 @@ def test_a_restart_is_a_rollout_where_the_images_can_move(kind: str, when: str, 
 
 def test_one_image_by_tag_among_pinned_ones_makes_a_restart_a_rollout() -> None:
     restart = in_template("metadata", "annotations", RESTARTED_AT, to="now")
-    for part in ("containers", "initContainers"):
-        old = document("Deployment", PINNED)
-        template_of(old)["spec"].setdefault(part, []).append({"name": "sidecar", "image": TAG})
+    for part in ("containers", "initContainers", "ephemeralContainers"):
+        for image in (TAG, "", f"registry.example.com/core@sha512:{'a' * 64}"):
+            old = document("Deployment", PINNED)
+            template_of(old)["spec"].setdefault(part, []).append({"name": "sidecar", "image": image})
 
-        assert kinds(old, changed(old, restart)) == {ChangeKind.ROLLOUT}
+            assert kinds(old, changed(old, restart)) == {ChangeKind.ROLLOUT}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "CronJob"])
+def test_the_image_of_a_volume_makes_a_restart_a_rollout_where_it_can_move(kind: str) -> None:
+    restart = in_template("metadata", "annotations", RESTARTED_AT, to="now")
+    for source, expected in (
+        ({"reference": TAG, "pullPolicy": "IfNotPresent"}, ChangeKind.ROLLOUT),
+        ({"reference": "registry.example.com/models:latest"}, ChangeKind.ROLLOUT),
+        ({}, ChangeKind.ROLLOUT),
+        ({"reference": OTHER_PIN}, ChangeKind.RESTART),
+        ({"reference": f"registry.example.com/models@sha512:{'c' * 128}"}, ChangeKind.RESTART),
+    ):
+        old = document(kind, PINNED)
+        template_of(old)["spec"]["volumes"] = [{"name": "tmp", "emptyDir": {}}, {"name": "models", "image": source}]
+
+        assert kinds(old, changed(old, restart)) == {expected}
 
 
 @settings(deadline=None, max_examples=100)
@@ -305,17 +322,60 @@ def test_replicas_of_what_is_not_counted_are_settings_like_any(kind: str, count:
 
 @settings(deadline=None, max_examples=60)
 @given(pausable, st.sampled_from([False, None]), st.booleans())
-def test_pausing_is_harmless_and_resuming_is_not(kind: str, off: object, known: bool) -> None:
+def test_pausing_takes_nothing_away_but_of_a_job_and_resuming_starts_something_but_of_a_cron_job(
+    kind: str, off: object, known: bool
+) -> None:
     switch = PAUSABLE[kind]
     running = changed(document(kind), put(**{switch: off}))
     paused = changed(running, put(**{switch: True}))
     absent = changed(running, lambda found: found["spec"].pop(switch))
 
-    resumed = ChangeKind.ROLLBACK if known and kind == "Deployment" else ChangeKind.RESUME
+    halted = ChangeKind.SCALE_TO_ZERO if kind == "Job" else ChangeKind.PAUSE
+    resumed = {"Deployment": ChangeKind.ROLLBACK if known else ChangeKind.RESUME, "CronJob": ChangeKind.PAUSE}
     for each in (running, absent):
-        assert kinds(each, paused, lambda _: known) == {ChangeKind.PAUSE}
-        assert kinds(paused, each, lambda _: known) == {resumed}
+        assert kinds(each, paused, lambda _: known) == {halted}
+        assert kinds(paused, each, lambda _: known) == {resumed.get(kind, ChangeKind.RESUME)}
     assert kinds(running, absent) == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "scaling"),
+    [
+        ({"parallelism": 3}, {"parallelism": 0}, ChangeKind.SCALE_TO_ZERO),
+        ({}, {"parallelism": 0}, ChangeKind.SCALE_TO_ZERO),
+        ({"parallelism": 3}, {"parallelism": 1}, ChangeKind.SCALE_DOWN),
+        ({"parallelism": 3}, {}, ChangeKind.SCALE_DOWN),
+        ({"parallelism": 1}, {"parallelism": 3}, None),
+        ({"parallelism": 3, "completions": 9}, {"parallelism": 3, "completions": 4}, ChangeKind.SCALE_DOWN),
+        ({}, {"activeDeadlineSeconds": 1}, ChangeKind.SCALE_TO_ZERO),
+        ({"activeDeadlineSeconds": 600}, {"activeDeadlineSeconds": 60}, ChangeKind.SCALE_TO_ZERO),
+        ({"activeDeadlineSeconds": 60}, {"activeDeadlineSeconds": 600}, None),
+        ({"activeDeadlineSeconds": 60}, {}, None),
+        ({}, {"backoffLimit": 0}, ChangeKind.SCALE_TO_ZERO),
+        ({"backoffLimit": 0}, {}, None),
+        ({}, {"maxFailedIndexes": 1}, ChangeKind.SCALE_TO_ZERO),
+        ({}, {"ttlSecondsAfterFinished": 60}, None),
+    ],
+)
+def test_tighter_bounds_of_a_running_job_take_its_pods_away(
+    before: Document, after: Document, scaling: ChangeKind | None
+) -> None:
+    old, new = (changed(document("Job"), put(**fields)) for fields in (before, after))
+    idle, still_idle = (changed(each, put(suspend=True)) for each in (old, new))
+
+    assert kinds(old, new) == {ChangeKind.SETTINGS, *([scaling] if scaling else [])}
+    assert kinds(idle, still_idle) == {ChangeKind.SETTINGS}
+    assert kinds(old, still_idle) >= {ChangeKind.SETTINGS, ChangeKind.SCALE_TO_ZERO}
+
+
+def test_a_cron_job_that_goes_on_with_something_else_is_resumed() -> None:
+    suspended = changed(document("CronJob"), put(suspend=True))
+
+    for edit in (put(suspend=False, schedule="* * * * *"), put(suspend=False, concurrencyPolicy="Replace")):
+        assert kinds(suspended, changed(suspended, edit)) == {ChangeKind.RESUME, ChangeKind.SETTINGS}
+    released = changed(suspended, put(suspend=False))
+    other = changed(released, in_template("spec", "containers", 0, "image", to=OTHER_PIN))
+    assert kinds(suspended, other) == {ChangeKind.RESUME, ChangeKind.ROLLOUT}
 
 
 @settings(deadline=None, max_examples=60)
@@ -369,7 +429,12 @@ def test_two_changes_at_once_are_the_kinds_of_both(data: st.DataObject, kind: st
         return known
 
     union = kinds(old, one, was_available) | kinds(old, other, was_available)
-    assert kinds(old, both, was_available) == union
+    assert as_two(kind, kinds(old, both, was_available)) == as_two(kind, union)
+
+
+def as_two(kind: str, found: set[ChangeKind]) -> set[ChangeKind]:
+    """A CronJob's schedule that goes on is harmless alone, and no longer with anything else in the same change."""
+    return {ChangeKind.RESUME if kind == "CronJob" and each is ChangeKind.PAUSE else each for each in found}
 
 
 @settings(deadline=None, max_examples=150)
@@ -401,9 +466,10 @@ def test_a_change_forth_and_back_is_never_free_in_one_direction_only(data: st.Da
     assert bool(forth) == bool(back)
     for both_ways in (ChangeKind.ROLLOUT, ChangeKind.SETTINGS):
         assert (both_ways in forth) == (both_ways in back)
-    assert bool(forth & SCALING) == bool(back & SCALING)
-    assert (ChangeKind.PAUSE in forth) == (ChangeKind.RESUME in back)
-    assert (ChangeKind.RESUME in forth) == (ChangeKind.PAUSE in back)
+    if kind != "Job":  # whose suspension is a scaling, and whose release is none
+        assert bool(forth & SCALING) == bool(back & SCALING)
+    switches = {ChangeKind.PAUSE, ChangeKind.RESUME, *([ChangeKind.SCALE_TO_ZERO] if kind == "Job" else [])}
+    assert bool(forth & switches) == bool(back & switches)
 
 
 @settings(deadline=None, max_examples=60)

@@ -15,7 +15,7 @@ from tierguard.controller.status.transitions import transition
 from tierguard.controller.webhooks.configuration import compiled, configuration
 from tierguard.disruption import Budget
 from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, compile_window
-from tierguard.guard.freezes.rollback_record import complete, history, wanted_entries
+from tierguard.guard.freezes.rollback_record import Revision, complete, wanted_entries
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload, template_hash
 from tierguard.guard.survey import survey
@@ -106,12 +106,21 @@ def test_a_template_enters_the_record_once_it_was_available() -> None:
     workload = rolled_out()
     current = template_hash(workload.template)
 
-    assert wanted_entries(workload, {}, (), NOW, NOW) == {current: NOW}
-    assert wanted_entries(workload, {current: NOW}, (), NOW, NOW + timedelta(days=1)) == {current: NOW}
-    assert not wanted_entries(rolled_out(availableReplicas=1), {}, (), NOW, NOW)
+    assert wanted_entries(workload, {}, {}, NOW) == {current: NOW}
+    assert wanted_entries(workload, {current: NOW}, {}, NOW + timedelta(days=1)) == {current: NOW}
+    assert not wanted_entries(rolled_out(availableReplicas=1), {}, {}, NOW)
 
 
-def revision(owner: str, made: str) -> dict[str, Any]:
+def test_what_was_observed_before_a_workload_was_guarded_is_recorded_with_its_time() -> None:
+    workload, earlier = rolled_out(), NOW - timedelta(days=1)
+    current = template_hash(workload.template)
+
+    assert wanted_entries(workload, {}, {"a" * 32: earlier}, NOW) == {"a" * 32: earlier, current: NOW}
+    assert wanted_entries(workload, {}, {current: earlier}, NOW) == {current: earlier}
+    assert wanted_entries(workload, {current: NOW}, {current: earlier}, NOW) == {current: NOW}
+
+
+def revision(owner: str, made: str = "2026-11-10T00:00:00Z") -> dict[str, Any]:
     template = manifests.deployment(PLACE, image="old:1")["spec"]["template"]
     template["metadata"]["labels"]["pod-template-hash"] = "abc"
     return {
@@ -121,13 +130,17 @@ def revision(owner: str, made: str) -> dict[str, Any]:
     }
 
 
-def test_only_own_revisions_from_before_the_installation_count() -> None:
+def test_of_a_revision_its_template_its_owner_and_its_age_are_read() -> None:
     old = manifests.deployment(PLACE, image="old:1")["spec"]["template"]
-    before, after = "2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z"
+    replica_set = revision("u")
+    kept = {"spec": {"template": {**replica_set["spec"]["template"], "$patch": "replace"}}}
+    of_a_stateful_set = {**replica_set, "kind": "ControllerRevision", "spec": None, "data": kept}
 
-    assert set(history(rolled_out(), [revision("u", before)], NOW)) == {template_hash(old)}
-    assert not history(rolled_out(), [revision("u", after)], NOW)
-    assert not history(rolled_out(), [revision("somebody", before)], NOW)
+    expected = Revision("u", template_hash(old), datetime(2026, 11, 10, tzinfo=UTC))
+    assert Revision.of(replica_set) == Revision.of(of_a_stateful_set) == expected
+    alone = {**replica_set, "metadata": {"creationTimestamp": "2026-11-10T00:00:00Z"}}
+    assert Revision.of(alone) is None
+    assert Revision.of({**replica_set, "spec": {}}) is None
 
 
 def frozen(**spec: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -127,6 +127,8 @@ def operator(state: State) -> tuple[Reconciler, Recorder, Any]:
         jobs={},
         managed_budgets={},
         records={},
+        observed={},
+        history_read=True,
         versions={},
         unsynced=list,
         account=None,

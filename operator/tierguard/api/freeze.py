@@ -20,6 +20,9 @@ from tierguard.api.scope import (
     TieredScope,
 )
 
+_DIGEST = r"^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$"
+"""The algorithms that the OCI image specification registers."""
+
 
 class Operation(StrEnum):
     """What a freeze stops."""
@@ -79,10 +82,11 @@ class FreezeException(Accountable):
     model_config = {"json_schema_extra": {"x-kubernetes-validations": [APPROVED_BY_ANOTHER]}}
 
     workload: WorkloadReference = Field(description="Which workload may be changed.")
-    image_digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)] | None = Field(
+    image_digest: Annotated[str, StringConstraints(pattern=_DIGEST, max_length=135)] | None = Field(
         default=None,
-        description="The digest of the image that may be rolled out, sha256:…: then nothing but images may change, and each"
-        " changed one must be named by this digest. Absent: any change but deletion, and but leaving the tier.",
+        description="The digest of the image that may be rolled out, sha256:… (or sha384, sha512): then nothing but images"
+        " may change, and each changed one must be named by this digest. Absent: any change but deletion, and but leaving"
+        " the tier.",
     )
     reason: Sentence | None = Field(default=None, description="Why, in a sentence.")
     expires_at: Timestamp = Field(description="When the exception stops counting, RFC 3339: to the second, everywhere.")
@@ -138,7 +142,7 @@ class FreezeSpec(Reasoned):
     operations: list[Operation] = Field(
         default=[Operation.DEPLOY],
         min_length=1,
-        max_length=9,
+        max_length=len(Operation),
         description="What is frozen. Deploy: changes to the workloads themselves. The others act on batch work: CronJobs"
         " labelled tierguard.io/operation (payment-create, confirm, capture, refund, payout, settlement, adjustment) or,"
         " for Provider, tierguard.io/provider are suspended, and new Jobs with that label refused.",
@@ -159,7 +163,7 @@ class FreezeSpec(Reasoned):
     )
     allow: list[AllowedKind] = Field(
         default=DEFAULT_ALLOWED,
-        max_length=9,
+        max_length=len(AllowedKind),
         description="Change kinds that stay possible. Rollback: to a pod template that was available before the freeze"
         " began. Restart: only where the images cannot move under it.",
         json_schema_extra={"x-kubernetes-list-type": "set"},

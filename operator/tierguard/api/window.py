@@ -28,7 +28,7 @@ class WindowSpec(Accountable):
     schedule: Schedule = Field(description="The periods during which the window is open.")
     allow: list[AllowedKind] = Field(
         default=DEFAULT_ALLOWED,
-        max_length=9,
+        max_length=len(AllowedKind),
         description="Change kinds that are possible also while the window is closed.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )

@@ -94,6 +94,10 @@ class ClusterCache:
         """What the webhook's processes have to tell, by ConfigMap; only where status is kept."""
         self.account: KubeObject | None = None
         """What the operator that led last had seen; only where status is kept."""
+        self.observed: dict[int, str] = {}
+        """Which templates of any workload the operator saw available, as written, by shard; only where status is kept."""
+        self.history_read = False
+        """Whether the revisions from before the installation were read."""
         self.jobs: dict[tuple[str, str], KubeObject] = {}
         """Jobs, by namespace and name; only where status is kept."""
         self.leaving: set[str] = set()
@@ -361,16 +365,30 @@ class ClusterCache:
         if objects.labels(obj).get(record.RECORD_LABEL) == JOURNAL:
             self.journals[objects.name(obj)] = read_journal(obj)
             return
+        if objects.labels(obj).get(record.RECORD_LABEL) == record.OBSERVED:
+            self._observed_changed(obj)
+            return
         uid, entries = record.read(obj)
         for stale in self.records.get(uid, {}).keys() - entries.keys():
             self._available.pop((uid, stale), None)
         self._available.update({(uid, template): since for template, since in entries.items()})
         self.records[uid] = entries
 
+    def _observed_changed(self, obj: KubeObject) -> None:
+        shard = record.read_shard(obj)
+        if shard is None:
+            self.history_read = True
+        else:
+            self.observed[shard[0]] = shard[1]
+
     def _record_gone(self, obj: KubeObject) -> None:
         if objects.labels(obj).get(record.RECORD_LABEL) == record.ACCOUNT:
             self.account = None
             return
+        if objects.labels(obj).get(record.RECORD_LABEL) == record.OBSERVED:
+            if (shard := record.read_shard(obj)) is not None:
+                self.observed.pop(shard[0], None)
+            return  # that the history was read stays true, whatever becomes of the mark
         self.journals.pop(objects.name(obj), None)
         uid, _ = record.read(obj)
         for template in self.records.pop(uid, {}):

@@ -1,6 +1,7 @@
 """Lists in pages that are bounded in bytes, not only in objects: five hundred objects may be half a gigabyte."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -77,9 +78,9 @@ class Pages:
             asking["continue"] = following
 
 
-def every(api: Api, path: str) -> Iterator[KubeObject]:
-    """All objects of the collection at `path`, one after the other. Raises ApiError."""
-    for page in Pages().read(api, path, {}):
+def every(api: Api, path: str, most: int | None = None) -> Iterator[KubeObject]:
+    """All objects of the collection at `path`, one after the other; those of its first `most` pages. Raises ApiError."""
+    for page in islice(Pages().read(api, path, {}), most):
         yield from page.objects()
 
 

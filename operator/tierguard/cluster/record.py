@@ -1,7 +1,8 @@
 """The rollback record: which pod templates of a workload had become available, and since when.
 
-One ConfigMap a workload, in tierguard's own namespace, named by the workload's uid. Decisions trust it because only the
-operator writes there; a ReplicaSet's status and annotations can be forged by whoever may write ReplicaSets.
+One ConfigMap a guarded workload, in tierguard's own namespace, named by the workload's uid. Decisions trust it because only
+the operator writes there; a ReplicaSet's template, status and annotations can be forged by whoever may write ReplicaSets.
+What the operator observed of all workloads, for the day on which one becomes guarded, is in a fixed number of further ones.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,8 +17,13 @@ ROLLBACK = "rollback"
 UID_LABEL = "tierguard.io/workload-uid"
 SELECTOR = f"{RECORD_LABEL}={ROLLBACK}"
 ACCOUNT = "account"
-ALL_RECORDS = f"{RECORD_LABEL} in (rollback,journal,account)"
-"""What the operator watches: the rollback records, the journals of the webhook's processes, and its own last snapshot."""
+OBSERVED = "observed"
+ALL_RECORDS = f"{RECORD_LABEL} in (rollback,journal,account,observed)"
+"""What the operator watches: the rollback records, the journals of the webhook's processes, its own last snapshot, and what
+it observed of all workloads."""
+HISTORY = "observed-templates"
+"""The ConfigMap that says that the revisions from before the installation were read, and need not be read again."""
+_TEMPLATES = "templates"
 
 MOST_TEMPLATES = 50
 """Templates kept for one workload, the latest: more than any revisionHistoryLimit in use."""
@@ -71,3 +77,32 @@ def write(namespace: str, workload: KubeObject, entries: Mapping[str, datetime])
         },
         "data": {template: rfc3339(since) for template, since in sorted(newest(entries).items())},
     }
+
+
+def shard_name(shard: int) -> str:
+    """The name of the ConfigMap that keeps a part of what was observed."""
+    return f"{HISTORY}-{shard:02}"
+
+
+def write_shard(namespace: str, shard: int, text: str) -> KubeObject:
+    """The ConfigMap that says `text`, for server-side apply."""
+    return {**_observed(namespace, shard_name(shard)), "data": {_TEMPLATES: text}}
+
+
+def read_shard(config_map: KubeObject) -> tuple[int, str] | None:
+    """The shard and what it says; None for the mark that the history was read."""
+    number = objects.name(config_map).removeprefix(f"{HISTORY}-")
+    if not (number.isascii() and number.isdigit() and len(number) <= len("00")):
+        return None
+    return int(number), str(objects.value(config_map, "data", _TEMPLATES) or "")
+
+
+def history_mark(namespace: str, now: datetime) -> KubeObject:
+    """The ConfigMap that says that the history was read, for server-side apply."""
+    return {**_observed(namespace, HISTORY), "data": {"since": rfc3339(now)}}
+
+
+def _observed(namespace: str, name: str) -> KubeObject:
+    labels = {RECORD_LABEL: OBSERVED, "app.kubernetes.io/managed-by": "tierguard"}
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}

@@ -122,6 +122,8 @@ class Reconciler:
         now = self._clock()
         self._step(outcome, "deletions", lambda: self._deletions(outcome, now))
         if not self.leads():
+            if not self._cache.unsynced():
+                self._records.look_on()
             return outcome  # the standby only looks on, with everything in memory for when its turn comes
         self._step(outcome, "certificates", lambda: self._certificates(now))
         if self._cache.unsynced():
@@ -133,7 +135,7 @@ class Reconciler:
         self._step(outcome, "webhook configuration", lambda: self._configure(surveyed, now))
         self._step(outcome, "clock", lambda: self.clockwork.look(now))
         self._step(outcome, "clock policy", lambda: self.clockwork.write(self._cache.state, surveyed, now))
-        self._step(outcome, "rollback record", lambda: self._records.keep(surveyed, self._installation(), now))
+        self._step(outcome, "rollback record", lambda: self._record(outcome, surveyed, now))
         self._step(outcome, "disruption budgets", lambda: self._budgets.keep(surveyed, now))
         self._step(outcome, "account", lambda: self._look_back(outcome, surveyed, now))
         clock = self.clockwork.reading
@@ -153,6 +155,10 @@ class Reconciler:
     def _deletions(self, outcome: Outcome, now: datetime) -> None:
         if self.accountant.look_back(self._cache.state, self._cache.leaving, now):
             outcome.pause = SETTLED.total_seconds()
+
+    def _record(self, outcome: Outcome, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+        if (wait := self._records.keep(surveyed, self._installation(), now)) is not None:
+            outcome.pause = min(outcome.pause, wait.total_seconds())
 
     def _look_back(self, outcome: Outcome, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
         if self._account.look_back(now):

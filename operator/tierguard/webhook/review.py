@@ -9,7 +9,9 @@ from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Decision
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.workload import KIND_OF_RESOURCE
-from tierguard.guard.resources.registry import REGISTRY
+from tierguard.guard.resources.definitions import DEFINITION
+from tierguard.guard.resources.own import OWN
+from tierguard.guard.resources.registry import AROUND, REGISTRY
 from tierguard.text import shown
 
 REVIEW_VERSION = "admission.k8s.io/v1"
@@ -79,7 +81,7 @@ _FIELDS = msgspec.json.Decoder(Fields)
 _ANYTHING = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder()
 
-_KNOWN = frozenset((resource.group, resource.kind) for resource in REGISTRY.values())
+_KNOWN = frozenset((resource.group, resource.kind) for resource in (*AROUND, *OWN, DEFINITION))
 
 
 def decode(body: bytes) -> Request:

@@ -7,6 +7,8 @@ from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change
 from tierguard.guard.model.hold import Hold
+from tierguard.guard.model.images import CONTAINER_PARTS, VOLUMES, image_references
+from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.workload import Workload
 
 _NEVER = frozenset({ChangeKind.DELETE, ChangeKind.DECLASSIFY})
@@ -50,23 +52,24 @@ def _only_image(old: Workload | None, new: Workload, digest: str) -> bool:
     )
 
 
-_PARTS = ("initContainers", "containers")
-
-
 def _images(workload: Workload) -> dict[tuple[str, str], str]:
-    return {
-        (part, str(objects.value(container, "name"))): str(objects.value(container, "image") or "")
-        for part in _PARTS
-        for container in objects.sequence(workload.pod_spec, part)
-    }
+    return {(found.part, found.name): found.image for found in image_references(workload.pod_spec)}
 
 
 def _without_images(workload: Workload) -> dict[str, object]:
     spec = dict(workload.pod_spec)
-    for part in _PARTS:
+    for part in CONTAINER_PARTS:
         spec[part] = [
             {key: value for key, value in container.items() if key != "image"}
-            for container in objects.sequence(workload.pod_spec, part)
+            for container in objects.sequence(spec, part)
             if isinstance(container, dict)
         ]
+    spec[VOLUMES] = [_without_reference(volume) for volume in objects.sequence(spec, VOLUMES)]
     return {"metadata": objects.mapping(workload.template, "metadata"), "spec": spec}
+
+
+def _without_reference(volume: KubeObject) -> KubeObject:
+    source = objects.mapping(volume, "image")
+    return (
+        {**volume, "image": {key: value for key, value in source.items() if key != "reference"}} if source else volume
+    )

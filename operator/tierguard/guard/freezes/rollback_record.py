@@ -1,10 +1,12 @@
 """What the rollback record should say. Pure.
 
-A template enters the record when its rollout is complete at the observed generation. Of a workload that is met for the
-first time, the history from before tierguard was installed enters too: it was running before anybody watched.
+A template enters the record when its rollout is complete at the observed generation. The history from before tierguard was
+installed enters once, at the installation: it was running before anybody watched. Later nobody reads revisions any more, as
+whoever may write ReplicaSets may have written another template into an old one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from tierguard.guard.model import objects
@@ -31,43 +33,37 @@ def complete(workload: Workload) -> bool:
     return wanted > 0 and all(int(status.get(count) or 0) == wanted for count in counts)
 
 
-def revision_of(workload: Workload, revision: KubeObject) -> KubeObject | None:
-    """The pod template in `revision`, a ReplicaSet or ControllerRevision that `workload` controls; None if it is not."""
-    owner = objects.controller_of(revision)
-    if owner is None or owner.get("uid") != objects.uid(workload.raw):
-        return None
-    kept = revision if revision.get("kind") == "ReplicaSet" else objects.mapping(revision, "data")
-    template = objects.mapping(kept, "spec", "template")
-    return {key: value for key, value in template.items() if key != "$patch"} or None
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A pod template that a ReplicaSet or ControllerRevision keeps: of whom (uid), which (hash), and since when."""
 
+    workload: str
+    template: str
+    made: datetime
 
-def history(workload: Workload, revisions: Iterable[KubeObject], installed: datetime) -> dict[str, datetime]:
-    """Templates of `workload` from before `installed`, by hash, with when their revision was made.
+    @classmethod
+    def of(cls, raw: KubeObject) -> "Revision | None":
+        """The revision in `raw`; None for what nothing controls, or has no template.
 
-    Only a revision's template and its creation time are read. The latter is the API server's own; a revision that somebody
-    makes up today is younger than the installation.
-    """
-    found: dict[str, datetime] = {}
-    for revision in revisions:
-        template = revision_of(workload, revision)
-        written = objects.value(revision, "metadata", "creationTimestamp")
-        if template is None or not isinstance(written, str):
-            continue
-        made = datetime.fromisoformat(written)
-        if made < installed:
-            found[template_hash(template)] = made
-    return found
+        Only its template and its creation time, which is the API server's own, are read.
+        """
+        owner = objects.controller_of(raw)
+        kept = raw if raw.get("kind") == "ReplicaSet" else objects.mapping(raw, "data")
+        template = {key: value for key, value in objects.mapping(kept, "spec", "template").items() if key != "$patch"}
+        written = objects.value(raw, "metadata", "creationTimestamp")
+        if owner is None or not template or not isinstance(written, str):
+            return None
+        return cls(str(owner.get("uid") or ""), template_hash(template), datetime.fromisoformat(written))
 
 
 def wanted_entries(
-    workload: Workload,
-    known: Mapping[str, datetime] | None,
-    revisions: Iterable[KubeObject],
-    installed: datetime,
-    now: datetime,
+    workload: Workload, known: Mapping[str, datetime], observed: Mapping[str, datetime], now: datetime
 ) -> dict[str, datetime]:
-    """The record of `workload` as it should be; `known` is what is recorded, None when it is met for the first time."""
-    entries = dict(known) if known is not None else history(workload, revisions, installed)
+    """The record of `workload` as it should be: what is recorded (`known`), what was `observed`, and what is complete now.
+
+    What is recorded keeps its time, whatever was observed since: a time that moves would move what a freeze compares with.
+    """
+    entries = {**observed, **known}
     current = template_hash(workload.template)
     if current not in entries and complete(workload):
         entries[current] = now

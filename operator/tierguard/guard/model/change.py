@@ -6,8 +6,10 @@ from enum import StrEnum
 
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
+from tierguard.guard.model.images import images_cannot_move
+from tierguard.guard.model.jobs import ends_pods
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.workload import HASH_LABELS, RESTARTED_AT, Workload, images_cannot_move
+from tierguard.guard.model.workload import HASH_LABELS, RESTARTED_AT, Workload
 
 
 class Operation(StrEnum):
@@ -128,16 +130,28 @@ def kinds_of_update(
     if objects.value(old.raw, "spec") == objects.value(new.raw, "spec"):
         return set()  # nearly every request: status, metadata, a GitOps apply that changes nothing
     kinds = _scaling(old, new) | _template(old, new, was_available, immutable_tags)
-    if old.paused != new.paused:
-        kinds.add(ChangeKind.PAUSE if new.paused else _resume(new, was_available))
     if not old.settled_as(new):
         kinds.add(ChangeKind.SETTINGS)
+    if old.paused != new.paused:
+        kinds.add(_pause(old) if new.paused else _resume(new, was_available, alone=not kinds))
+    if new.kind == "Job" and not old.paused:
+        kinds |= ends_pods(old, new)
     return kinds
 
 
-def _resume(new: Workload, was_available: WasAvailable) -> ChangeKind:
-    """Resuming is harmless when it rolls out nothing new: `kubectl` cannot roll back a paused Deployment."""
-    known = new.entry.kind == "Deployment" and was_available(new.template_hash)
+def _pause(old: Workload) -> ChangeKind:
+    """Suspending a Job deletes its pods (the Job controller does so at once); all others only stop what is to come."""
+    return ChangeKind.SCALE_TO_ZERO if old.kind == "Job" else ChangeKind.PAUSE
+
+
+def _resume(new: Workload, was_available: WasAvailable, *, alone: bool) -> ChangeKind:
+    """Resuming is harmless when it starts nothing new: `kubectl` cannot roll back a paused Deployment.
+
+    A CronJob whose schedule goes on, and of which nothing else changes, runs what it is there to run.
+    """
+    if new.kind == "CronJob" and alone:
+        return ChangeKind.PAUSE
+    known = new.kind == "Deployment" and was_available(new.template_hash)
     return ChangeKind.ROLLBACK if known else ChangeKind.RESUME
 
 

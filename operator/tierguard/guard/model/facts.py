@@ -1,15 +1,19 @@
 """What is around workloads, as far as decisions read it: autoscalers, network policies, nodes, and where pods are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject, Labels
 from tierguard.labels import LabelSelector
 
-AUTOSCALER_KINDS = ("HorizontalPodAutoscaler", "ScaledObject")
+KEDA = "ScaledObject"
+AUTOSCALER_KINDS = ("HorizontalPodAutoscaler", KEDA)
+KEDA_PAUSED = "autoscaling.keda.sh/paused"
+"""How the annotations begin that pause a ScaledObject: `paused`, `paused-replicas`, `paused-scale-in`, `-out`."""
 _KEDA_MINIMUM = 0
 """minReplicaCount of a KEDA ScaledObject, where omitted."""
+_LONGEST_COUNT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +31,24 @@ class Autoscaler:
         spec = objects.mapping(raw, "spec")
         target = objects.mapping(spec, "scaleTargetRef")
         kind = str(raw.get("kind"))
-        keda = kind == "ScaledObject"
+        keda = kind == KEDA
         written = spec.get("minReplicaCount" if keda else "minReplicas")
         absent = _KEDA_MINIMUM if keda else 1
         minimum = written if isinstance(written, int) and not isinstance(written, bool) else absent
+        if keda:
+            minimum = min([minimum, *_keda_leaves(raw)])
         aim = (str(target.get("kind") or ("Deployment" if keda else "")), str(target.get("name") or ""))
         return cls(kind, objects.name(raw), aim, minimum)
+
+
+def _keda_leaves(raw: KubeObject) -> Iterator[int]:
+    """What a ScaledObject leaves when no trigger is active, and while it is paused at a number."""
+    idle = objects.value(raw, "spec", "idleReplicaCount")
+    if isinstance(idle, int) and not isinstance(idle, bool):
+        yield idle
+    paused = str(objects.annotations(raw).get(f"{KEDA_PAUSED}-replicas") or "")
+    if paused.isascii() and paused.isdigit() and len(paused) < _LONGEST_COUNT:
+        yield int(paused)
 
 
 def selected_pods(policy: KubeObject) -> LabelSelector:

@@ -221,30 +221,6 @@ def _digest(found: Mapping[str, Any]) -> str:
     return hashlib.sha256(encoded({key: condensed(part) for key, part in found.items()})).hexdigest()[:32]
 
 
-def images_cannot_move(template: KubeObject, immutable_tags: tuple[str, ...] = ()) -> bool:
-    """Whether a restart of `template` runs what already ran: every image is named by digest, or by a tag that cannot move.
-
-    Such a tag is one under a prefix of `immutable_tags` (the registry keeps tags as they are), and the kubelet does not
-    pull it again where it is (imagePullPolicy IfNotPresent or Never).
-    """
-    spec = objects.mapping(template, "spec")
-    containers = [
-        container
-        for part in ("initContainers", "containers", "ephemeralContainers")
-        for container in objects.sequence(spec, part)
-    ]
-    return bool(containers) and all(_cannot_move(container, immutable_tags) for container in containers)
-
-
-def _cannot_move(container: KubeObject, immutable_tags: tuple[str, ...]) -> bool:
-    image = str(objects.value(container, "image") or "")
-    if "@sha256:" in image:
-        return True
-    tag = image.rpartition("/")[2].partition(":")[2]
-    pulled_once = objects.value(container, "imagePullPolicy") in ("IfNotPresent", "Never")
-    return pulled_once and tag not in ("", "latest") and bool(immutable_tags) and image.startswith(immutable_tags)
-
-
 READS = "tierguard.io/reads"
 """In a pod spec that was cut: what its pods read and claim, as lines of `Kind/name`."""
 CLAIM = "PersistentVolumeClaim"

@@ -26,6 +26,7 @@ from tierguard.guard.resources.resource import (
 from tierguard.guard.resources.surroundings import gone_already, leads_to_deletion, there
 from tierguard.guard.tiers.classified import Classified
 from tierguard.guard.tiers.deletion import announced, announces, asks_for_announcement, not_announced
+from tierguard.guard.tiers.invalid import invalid_tier
 
 
 def evaluate_claim(change: Change, state: State, now: datetime) -> Decision:
@@ -38,14 +39,15 @@ def evaluate_claim(change: Change, state: State, now: datetime) -> Decision:
     own = [side for side in sides if side.tier is not None]
     tier = min((c.tier for c in (*users, *own) if c.tier is not None), default=None)
     kind = _kind(change, sides)
+    invalid = invalid_tier(change.old, change.new)
     if tier is None or kind is ChangeKind.NONE:
-        return ALLOWED_AS_IS
+        return compose(change, (ChangeKind.NONE,), tier, invalid) if invalid else ALLOWED_AS_IS
     announcing = change.old is not None and change.new is not None and announces(change.old, change.new)
     # The end of a deletion was decided when it began: only a freeze holds it. So it is with what has always passed.
     deletes = kind is ChangeKind.DELETE and not _ends(change)
     matching = Matching.of(users or own, state.freezes, state.windows if deletes else (), (kind,))
     blocking = block(change, matching, now, "announcing it" if announcing else "")
-    found = list(blocking.findings)
+    found = [*blocking.findings, *invalid]
     asked = asks_for_announcement([*users, *own], now) if deletes and not announcing else None
     covered = (change.old is not None and announced(change.old)) or change.namespace in state.announced
     if asked is not None and not covered:

@@ -9,7 +9,7 @@ from tierguard.guard.message import ALLOWED_AS_IS, compose
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, being_deleted, gains_owner
 from tierguard.guard.model.decision import Decision, Effect, Finding
-from tierguard.guard.model.scope import GUARDED_TIERS, TIER_LABEL, no_tier, tier_of_label
+from tierguard.guard.model.scope import GUARDED_TIERS, tier_of_label
 from tierguard.guard.model.state import State
 from tierguard.guard.resources.resource import (
     ANNOUNCEMENT,
@@ -27,8 +27,8 @@ from tierguard.guard.resources.surroundings import gone_already
 from tierguard.guard.tiers.classify import Classified, classify
 from tierguard.guard.tiers.declassify import joins, leaves
 from tierguard.guard.tiers.deletion import announced, announces, asks_for_announcement, not_announced
+from tierguard.guard.tiers.invalid import invalid_tier
 from tierguard.guard.tiers.neighbours import neighbours
-from tierguard.text import shown
 
 
 def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
@@ -36,7 +36,7 @@ def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
     old, new = change.old, change.new
     if gone_already(change):
         return ALLOWED_AS_IS
-    invalid = _invalid_tier(change)
+    invalid = invalid_tier(old, change.new)
     if old is None:
         return compose(change, (ChangeKind.CREATE,), None, invalid) if invalid else ALLOWED_AS_IS
     announcing = new is not None and announces(old, new)
@@ -60,9 +60,9 @@ def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
         kinds, sides = (ChangeKind.DELETE,), guarded
     else:
         kinds, (sides, joining) = (ChangeKind.DECLASSIFY,), _moved(change, guarded, objects.labels(new), state)
-        found = invalid
         if joining and not sides:
             kinds, sides = (ChangeKind.CREATE,), joining
+    found += invalid
     if not sides and not found:
         return ALLOWED_AS_IS
     # The end of a deletion was decided when it began, and joining has always passed outside of freezes.
@@ -101,21 +101,6 @@ def _moved(
     joined = [new for c, new in later if joins(c, new, state)]
     joined += [new for new in others if new.tier is not None and any(map(new.selected_by, state.freezes))]
     return left, tuple(joined)
-
-
-def _invalid_tier(change: Change) -> list[Finding]:
-    written = no_tier(objects.labels(change.new or {}))
-    if written is None or no_tier(objects.labels(change.old or {})) == written:
-        return []
-    return [
-        Finding(
-            "tier",
-            f"Label/{TIER_LABEL}",
-            "InvalidTier",
-            f"label {TIER_LABEL} is {shown(written)}, which is no tier",
-            "set it to 0, 1, 2, 3 or 4",
-        )
-    ]
 
 
 NAMESPACE = Resource(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tierguard.guard.resources.autoscalers import AUTOSCALER
+from tierguard.guard.resources.autoscalers import AUTOSCALER, SCALED_OBJECT
 from tierguard.guard.resources.budgets import BUDGET
 from tierguard.guard.resources.claims import CLAIM
 from tierguard.guard.resources.configuration import CONFIG_MAP, SECRET, SERVICE_ACCOUNT
@@ -31,5 +31,5 @@ AROUND: tuple[Resource, ...] = (
 )
 """Workloads and what is around them: what a freeze may hold."""
 
-REGISTRY: Mapping[str, Resource] = {resource.kind: resource for resource in (*AROUND, *OWN, DEFINITION)}
-"""The same, with tierguard's own kinds and their definitions."""
+REGISTRY: Mapping[str, Resource] = {resource.kind: resource for resource in (*AROUND, *OWN, DEFINITION, SCALED_OBJECT)}
+"""The same, with tierguard's own kinds, their definitions, and what only the command meets."""

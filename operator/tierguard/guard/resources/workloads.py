@@ -3,7 +3,7 @@
 1. What kind of change is it?  2. Does a freeze or a window hold it (`freezes.blocking`)?  3. Is the result sound (`rules`)?
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,8 +23,7 @@ from tierguard.guard.model.change import (
     kinds_of_update,
     restarts_unpinned,
 )
-from tierguard.guard.model.decision import Decision, Effect, Finding, Undecidable
-from tierguard.guard.model.scope import TIER_LABEL, no_tier
+from tierguard.guard.model.decision import Decision, Effect, Undecidable
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
 from tierguard.guard.resources.resource import (
@@ -45,7 +44,7 @@ from tierguard.guard.rules.evaluate import judge
 from tierguard.guard.tiers.classify import Classified, classify, ties
 from tierguard.guard.tiers.declassify import joins, leaves
 from tierguard.guard.tiers.deletion import announces, unannounced
-from tierguard.text import shown
+from tierguard.guard.tiers.invalid import invalid_tier
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 
@@ -74,7 +73,8 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     tier = min((side.tier for side in sides if side.tier is not None), default=None)
     tied, gained = _tied(before, after, change.namespace, state)
     operation = frozen_operation(change, old, new, state, now)
-    if tier is None and not tied and not operation.findings:
+    invalid = invalid_tier(change.old, change.new)
+    if tier is None and not (tied or operation.findings or invalid):
         return ALLOWED_AS_IS
     available_since = _available_since(change, old, new, state)
     kinds = _kinds(before, after, state, available_since)
@@ -82,9 +82,9 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     ends = old is not None and new is not None and sheds_finalizer(old.raw, new.raw)
     joins_freeze = gained or (before is not None and after is not None and joins(before, after, state))
     if kinds == (ChangeKind.NONE,) and not (announcing or ends or joins_freeze or operation.findings):
-        invalid = _invalid_tier(before, after)
         return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
-    if change.user in state.identities.autoscalers and _scales(change, kinds) and not _below_minimum(after):
+    by_autoscaler = change.user in state.identities.autoscalers and not invalid
+    if by_autoscaler and _scales(change, kinds) and not _below_minimum(after):
         return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     # In a freeze nothing is announced: what will be deleted after it, people shall say after it.
     deploying = Deploying(
@@ -97,7 +97,7 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         _note(old, new, state, announcing=announcing, tied=tied if tier is None else ()),
     )
     blocking = operation.together_with(_deploy(change, old, new, deploying, state, now))
-    found = [*blocking.findings, *_invalid_tier(before, after)]
+    found = [*blocking.findings, *invalid]
     if ChangeKind.DELETE in kinds and before is not None:
         with_namespace = change.namespace in state.announced
         found += unannounced(before, now, with_namespace=with_namespace)
@@ -143,8 +143,11 @@ def _tied(
 
 
 def _scales(change: Change, kinds: tuple[ChangeKind, ...]) -> bool:
-    """Whether the change only sets a number of replicas, or what a running pod may use."""
-    return set(kinds) <= SCALING or change.subresource == "resize"
+    """Whether the change only sets a number of replicas, or what a running pod may use.
+
+    Suspending a Job counts as scaling, but no autoscaler does so.
+    """
+    return (set(kinds) <= SCALING and change.kind != "Job") or change.subresource == "resize"
 
 
 def _below_minimum(after: Classified | None) -> bool:
@@ -192,6 +195,8 @@ def _note(
         return "announcing it"
     if tied:
         return f"as part of {tied[0].workload}"
+    if new is not None and old is not None and new.kind == "Job" and new.paused and not old.paused:
+        return "suspending a Job deletes its pods"
     unpinned = old is not None and new is not None and restarts_unpinned(old, new, state.immutable_tags)
     return "a restart, but of images without digests" if unpinned else ""
 
@@ -237,33 +242,6 @@ def _volumes_go(workload: Workload) -> bool:
     """Whether a StatefulSet's claims, and with them its data, are deleted with it or when it shrinks."""
     policy = objects.mapping(workload.raw, "spec", "persistentVolumeClaimRetentionPolicy")
     return "Delete" in policy.values()
-
-
-def _invalid_tier(before: Classified | None, after: Classified | None) -> list[Finding]:
-    """A tier label that is no tier. One that was there before only warns: the object must stay mendable."""
-    if after is None:
-        return []
-    sides: Sequence[Callable[[Classified], Mapping[str, str]]] = (
-        lambda side: side.workload.labels,
-        lambda side: side.workload.template_labels,
-    )
-    found = []
-    for labels_of in sides:
-        written = no_tier(labels_of(after))
-        if written is None:
-            continue
-        known = before is not None and no_tier(labels_of(before)) == written
-        found.append(
-            Finding(
-                "tier",
-                f"Label/{TIER_LABEL}",
-                "InvalidTier",
-                f"label {TIER_LABEL} is {shown(written)}, which is no tier, and counts as 0",
-                "set it to 0, 1, 2, 3 or 4",
-                Effect.WARN if known else Effect.DENY,
-            )
-        )
-    return found[:1]
 
 
 _HELD = (SPEC, LABELS, OWNERS, ANNOUNCEMENT, FINALIZERS)

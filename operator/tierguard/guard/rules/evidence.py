@@ -1,6 +1,5 @@
 """Rule `evidence`: a rollout carries what was agreed about it, and proof that the way back was tried."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar
@@ -9,6 +8,7 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rules import EvidenceRule, Proof, RuleId
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
+from tierguard.guard.model.images import image_references
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
 
@@ -17,9 +17,8 @@ IMAGES = "images"
 """The annotation, behind the prefix, that says of which images the others speak."""
 
 _ROLLOUTS = frozenset({ChangeKind.CREATE, ChangeKind.ROLLOUT})
-_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
-_SHORTEST_DIGEST = len("sha256:") + 12
-_DIGEST_LENGTH = len("sha256:") + 64
+_SHORTEST_DIGEST = 12
+"""Hexadecimal digits of a digest that name it."""
 _MOST_NAMED = 4
 
 
@@ -99,24 +98,21 @@ def _named(names: list[str]) -> str:
 
 def _not_spoken_of(workload: Workload, written: str) -> list[str]:
     listed = frozenset(written.replace(",", " ").split())
-    listed |= {entry.rpartition("@")[2] for entry in listed if "@sha256:" in entry}
+    listed |= {entry.rpartition("@")[2] for entry in listed if "@" in entry}
     found: dict[str, None] = {}
-    for part in ("initContainers", "containers"):
-        for container in objects.sequence(workload.pod_spec, part):
-            image = str(objects.value(container, "image") or "")
-            digest = _DIGEST.search(image[-_DIGEST_LENGTH - 1 :])
-            wanted = digest[1] if digest else image
-            if not _spoken_of(wanted, listed):
-                found[wanted] = None
+    for reference in image_references(workload.pod_spec):
+        wanted = reference.digest or reference.image
+        if not _spoken_of(wanted, listed, digest=bool(reference.digest)):
+            found[wanted] = None
     return [*found]
 
 
-def _spoken_of(wanted: str, listed: frozenset[str]) -> bool:
-    """Whether `wanted`, or enough of the digest that it is, is among those that are `listed`: looked up, not compared."""
+def _spoken_of(wanted: str, listed: frozenset[str], *, digest: bool) -> bool:
+    """Whether `wanted`, or enough of it where it is a digest, is among those that are `listed`: looked up, not compared."""
     if wanted in listed:
         return True
-    lengths = range(_SHORTEST_DIGEST, _DIGEST_LENGTH) if wanted.startswith("sha256:") else ()
-    return any(wanted[:length] in listed for length in lengths)
+    shortest = len(wanted.partition(":")[0]) + 1 + _SHORTEST_DIGEST
+    return digest and any(wanted[:length] in listed for length in range(shortest, len(wanted)))
 
 
 def _proof(proof: Proof, written: str, now: datetime) -> Iterator[Violation]:

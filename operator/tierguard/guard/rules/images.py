@@ -1,18 +1,15 @@
 """Rule `images`: what runs is what was tested, and comes from where it may."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import ImagesRule, Pinning, RuleId
 from tierguard.guard.model import objects
+from tierguard.guard.model.images import VOLUMES, ImageReference, image_references
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
 _SHOWN = 45
-_PARTS = ("containers", "initContainers", "ephemeralContainers")
-_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
-_DIGEST_LENGTH = len("@sha256:") + 64
 _LONGEST = 1024
 """Characters of an image that say where it comes from: no reference that a runtime takes has half as many."""
 _DEFAULT_REGISTRY = "docker.io"
@@ -22,7 +19,8 @@ class Images:
     """Every image is named by digest, or at least by a tag that says which one, and comes from an allowed registry.
 
     Why: a tag is whatever the registry says today. A node that restarts in the middle of the night pulls what `latest`, or a
-    tag that was pushed again, has become: code that nobody approved, on one pod of three. Names are compared as the
+    tag that was pushed again, has become: code that nobody approved, on one pod of three. The images of volumes
+    (`volumes[].image`) count like those of containers, and a digest may be of any algorithm. Names are compared as the
     container runtime resolves them: `nginx` is docker.io/library/nginx, and the part before the first slash is a registry
     only if it has a dot or a colon or is localhost (distribution/reference, ParseNormalizedNamed). An allowed registry or
     repository ends at a slash, so registry.example.com does not allow registry.example.com.evil.org.
@@ -33,46 +31,41 @@ class Images:
     kinds: ClassVar[frozenset[str]] = EVERY_KIND
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
-        """Yield at most one violation a container and reason, containers first."""
+        """Yield at most one violation a container or volume and reason, containers first."""
         assert isinstance(settings, ImagesRule)  # noqa: S101 - the registry pairs block and rule
-        for part in _PARTS:
-            for container in objects.sequence(situation.subject.workload.pod_spec, part):
-                if isinstance(container, Mapping):
-                    name = objects.printable(str(container.get("name") or ""), 63)
-                    yield from _image(name, str(container.get("image") or ""), settings)
+        for reference in image_references(situation.subject.workload.pod_spec):
+            yield from _image(reference, settings)
 
 
-def _image(container: str, image: str, settings: ImagesRule) -> Iterator[Violation]:
+def _image(reference: ImageReference, settings: ImagesRule) -> Iterator[Violation]:
+    image, tag = reference.image, reference.tag
     shown = objects.printable(image, _SHOWN) or "no image"
-    pinned = bool(_DIGEST.search(image[-_DIGEST_LENGTH:]))
+    pinned = bool(reference.digest)
+    # A volume may have a container's name.
+    about = reference.where if reference.part == VOLUMES else objects.printable(reference.name, 63)
     if settings.pinning is Pinning.DIGEST and not pinned:
         yield Violation(
             "NotPinned",
-            f"not named by digest: {shown}, in container {container}",
+            f"not named by digest: {shown}, in {reference.where}",
             "name the image by digest, as …@sha256:…",
-            about=f"{container}/pinning",
+            about=f"{about}/pinning",
         )
-    elif not pinned and (tag := _tag(image)) in ("", "latest"):
+    elif not pinned and tag in ("", "latest"):
         yield Violation(
             "NoTag",
-            f"{'tag latest' if tag else 'no tag, so latest'}: {shown}, in container {container}",
+            f"{'tag latest' if tag else 'no tag, so latest'}: {shown}, in {reference.where}",
             "name the image by a tag of its own, or by digest",
-            about=f"{container}/pinning",
+            about=f"{about}/pinning",
         )
     place = normalized(image[:_LONGEST])
     if settings.registries and not any(_allows(entry, place) for entry in settings.registries):
         allowed = ", ".join(settings.registries[:2]) + (" …" if len(settings.registries) > 2 else "")  # noqa: PLR2004
         yield Violation(
             "ForeignRegistry",
-            f"registry not allowed: {shown}, in container {container}",
+            f"registry not allowed: {shown}, in {reference.where}",
             f"use an image from {objects.printable(allowed, 120)}",
-            about=f"{container}/registry",
+            about=f"{about}/registry",
         )
-
-
-def _tag(image: str) -> str:
-    """The tag of `image`; empty without one. A colon before the last slash is a port's."""
-    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
 
 
 def normalized(image: str) -> str:
