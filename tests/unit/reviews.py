@@ -226,6 +226,7 @@ def sound(kind: str) -> Document:
             {"metadata": metadata, "spec": {"defaultBackend": {"service": {"name": "payment-core"}}}},
         ),
         "ResourceQuota": ("v1", {"metadata": metadata, "spec": {"hard": {"pods": "100"}}}),
+        "ControllerRevision": ("apps/v1", {"metadata": labelled, "revision": 1, "data": {"spec": {}}}),
         "LimitRange": ("v1", {"metadata": metadata, "spec": {"limits": [{"type": "Pod"}]}}),
         "Job": ("batch/v1", {"metadata": alone, "spec": {"suspend": False, "template": template_alone}}),
         "CronJob": (
@@ -289,6 +290,7 @@ def sound(kind: str) -> Document:
 _CHANGES: dict[str, Callable[[Document], Any]] = {
     "Secret": lambda new: new.update(data={"token": f"{MARKER}-2"}),
     "ConfigMap": lambda new: new.update(data={"token": f"{MARKER}-2"}),
+    "ControllerRevision": lambda new: new.update(data={"spec": {"template": {}}}),
     "ServiceAccount": lambda new: new.update(imagePullSecrets=[{"name": "other"}]),
     "Namespace": lambda new: new["metadata"].update(labels={}),
     "PersistentVolumeClaim": lambda new: new["metadata"].update(labels={"tierguard.io/tier": "4"}),

@@ -16,7 +16,7 @@ from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.definitions import DEFINITIONS
 from tierguard.guard.resources.registry import AROUND
-from tierguard.guard.resources.resource import FINALIZERS, Path, Resource
+from tierguard.guard.resources.resource import FINALIZERS, SPEC, STATUS, Path, Resource
 from tierguard.guard.survey import Surroundings
 from tierguard.guard.tiers.deletion import ALLOW_DELETION
 
@@ -45,10 +45,14 @@ def person_or_job(state: State) -> str:
 
 
 def broken_glass() -> str:
-    """Whether the object carries a break-glass mark, and the user may bypass: that is for the lenient webhook to record."""
+    """Whether the object carries a break-glass mark, and the user may bypass: that is for the lenient webhook to record.
+
+    With no webhook it passes, and a policy of the chart puts it into the audit log: of the kinds that policy looks at.
+    """
     marked = f"o != null && {cel.text(BREAK_GLASS)} in o.?{_ANNOTATIONS}"
     carrier = "[request.operation == 'DELETE' ? oldObject : object]"
-    return f"{carrier}.exists(o, {marked}) && {_MAY_BYPASS}"
+    audited = cel.one_of(_RESOURCE, [resource.resource for resource in AROUND if resource.announced])
+    return f"({audited}) && {carrier}.exists(o, {marked}) && {_MAY_BYPASS}"
 
 
 # What the request does.
@@ -61,7 +65,8 @@ def touches(resources: Iterable[Resource]) -> str:
     """
     by_fields: dict[tuple[Path, ...], list[str]] = {}
     for resource in resources:
-        by_fields.setdefault(resource.held, []).append(resource.resource)
+        held = tuple(path for path in resource.held if path != STATUS)
+        by_fields.setdefault(held, []).append(resource.resource)
     differing = "false"
     for held, names in by_fields.items():
         differing = f"{cel.one_of(_RESOURCE, names)} ? ({disjunction(*map(_differ, held))}) : ({differing})"
@@ -101,7 +106,9 @@ def touches_metadata() -> str:
     paths = {path: None for resource in AROUND for path in resource.held if path[0] == "metadata"}
     finalized = conjunction("request.subResource == 'finalize'", _differ(("spec", "finalizers"), empty="[]"))
     annotations = ("metadata", "annotations")  # of a ServiceAccount, which has no status
-    return disjunction(*(_differ(path) for path in paths if path != annotations), finalized)
+    reported = [resource.resource for resource in AROUND if STATUS in resource.held]
+    by_hand = conjunction("request.subResource == 'status'", cel.one_of(_RESOURCE, reported), _differ(STATUS))
+    return disjunction(*(_differ(path) for path in paths if path != annotations), finalized, by_hand)
 
 
 def deletes() -> str:
@@ -131,7 +138,7 @@ def of_definitions() -> str:
     The last is not asked about for who may bypass freezes: a new version of the chart must install while no webhook answers.
     """
     version = f"v.?name.orValue('') == {cel.text(VERSION)} && v.?served.orValue(false) && v.?storage.orValue(false)"
-    rewrites = disjunction(_differ(("spec",)), _differ(("status",)))
+    rewrites = disjunction(_differ(SPEC), _differ(STATUS))
     takes = disjunction(
         deletes(),
         _differ(("metadata", "annotations", ALLOW_DELETION)),

@@ -25,6 +25,8 @@ Evaluate = Callable[[Change, State, datetime], Decision]
 Path = tuple[str, ...]
 
 SPEC: Path = ("spec",)
+STATUS: Path = ("status",)
+"""Changed through a subresource alone: nowhere else does the API server take it."""
 LABELS: Path = ("metadata", "labels")
 OWNERS: Path = ("metadata", "ownerReferences")
 FINALIZERS: Path = ("metadata", "finalizers")

@@ -23,7 +23,7 @@ from tierguard.guard.model.change import (
     kinds_of_update,
     restarts_unpinned,
 )
-from tierguard.guard.model.decision import Decision, Effect, Undecidable
+from tierguard.guard.model.decision import Decision, Effect, Finding, Undecidable
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
 from tierguard.guard.resources.resource import (
@@ -34,6 +34,7 @@ from tierguard.guard.resources.resource import (
     LABELS,
     OWNERS,
     SPEC,
+    STATUS,
     UPDATE,
     Resource,
     Tie,
@@ -81,8 +82,10 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     announcing = announcing and before is not None and before.guarded(state)
     ends = old is not None and new is not None and sheds_finalizer(old.raw, new.raw)
     joins_freeze = gained or (before is not None and after is not None and joins(before, after, state))
+    by_hand = _status_by_hand(change, before, state)
     if kinds == (ChangeKind.NONE,) and not (announcing or ends or joins_freeze or operation.findings):
-        return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
+        found = [*invalid, *by_hand]
+        return compose(change, kinds, tier, found) if found else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     by_autoscaler = change.user in state.identities.autoscalers and not invalid
     if by_autoscaler and _scales(change, kinds) and not _below_minimum(after):
         return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
@@ -97,7 +100,7 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         _note(old, new, state, announcing=announcing, tied=tied if tier is None else ()),
     )
     blocking = operation.together_with(_deploy(change, old, new, deploying, state, now))
-    found = [*blocking.findings, *invalid]
+    found = [*blocking.findings, *invalid, *by_hand]
     if ChangeKind.DELETE in kinds and before is not None:
         with_namespace = change.namespace in state.announced
         found += unannounced(before, now, with_namespace=with_namespace)
@@ -111,6 +114,20 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         change, kinds, tier, found, blocking.possible_from, holds=blocking.holds, hinges_on_absence=absent
     )
     return blocking.on(decision)
+
+
+def _status_by_hand(change: Change, before: Classified | None, state: State) -> list[Finding]:
+    """A finding when somebody writes what only a controller knows.
+
+    A StatefulSet makes pods from the revision that its status names, and the rollback record goes by how many are available.
+    """
+    if change.subresource != "status" or before is None or change.old is None or change.new is None:
+        return []
+    if change.old.get("status") == change.new.get("status") or not before.guarded(state):
+        return []
+    source = f"{change.kind}/{change.name}"
+    detail = f"the status of {change.subject} is what its controller reports, and pods and rollbacks go by it"
+    return [Finding("status", source, "WrittenByHand", detail, "leave it to the controller")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +273,8 @@ def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] 
         version=entry.version,
         resource=entry.resource,
         evaluate=evaluate_workload,
-        held=_HELD,
+        # A Pod's status is what kubelets and readiness gates report, and nothing goes by it.
+        held=_HELD if kind == "Pod" else (*_HELD, STATUS),
         ties=frozenset({Tie.LABELS, Tie.POD, *adopted}),
         operations=operations,
         subresources=dict.fromkeys(("status", *more), (UPDATE,)),
