@@ -183,9 +183,10 @@ def test_what_passes_while_an_operator_looks_on_is_listed_at_once(world: Embedde
     )
     assert answer.passed, answer.out
     policy = dict(only_in(namespace, manifests.policy(f"live-{namespace[-12:]}", {"isolation": {}})))
-    freeze = dict(only_in(namespace, manifests.freeze(f"live-{namespace[-12:]}")))
-    name = freeze["metadata"]["name"]
-    with world.in_force(freeze, policy):
+    # Outside of a window: what a freeze holds does not pass.
+    window = dict(only_in(namespace, manifests.window(f"live-{namespace[-12:]}", {"dates": ["2056-02-29"]})))
+    name = window["metadata"]["name"]
+    with world.in_force(window, policy):
         made = datetime.now(UTC)
         world.until("it is settled", lambda: datetime.now(UTC) - made > timedelta(seconds=6))
         with without_webhooks(world, *WEBHOOKS):
@@ -194,10 +195,10 @@ def test_what_passes_while_an_operator_looks_on_is_listed_at_once(world: Embedde
             world.ok("delete", "networkpolicy", "core", "-n", namespace, user=DANA)
             world.ok("scale", CORE, "--replicas=2", "-n", namespace, user=DANA)
             expected = [
-                f"{namespace}/ConfigMap/payment-core: by kubectl-patch, freeze/ActiveFreeze",
-                f"{namespace}/Deployment/payment-core: by kubectl, freeze/ActiveFreeze",
-                f"{namespace}/PodDisruptionBudget/own: deleted, freeze/ActiveFreeze",
+                f"{namespace}/ConfigMap/payment-core: by kubectl-patch, window/ClosedWindow",
+                f"{namespace}/Deployment/payment-core: by kubectl, window/ClosedWindow",
+                f"{namespace}/PodDisruptionBudget/own: deleted, window/ClosedWindow",
             ]
-            world.until("all is listed", lambda: listed(world, "ofz", name) == expected, SECONDS)
+            world.until("all is listed", lambda: listed(world, "cw", name) == expected, SECONDS)
             line = f"{namespace}/NetworkPolicy/core: deleted, isolation/"
             world.until("so is the policy's", lambda: line in "".join(listed(world, "ptp", name)), SECONDS)
