@@ -22,6 +22,7 @@ from tierguard.controller.webhooks.configuration import (
     configuration,
 )
 from tierguard.guard.model.state import AUTOSCALERS, CONTROLLERS, State
+from tierguard.guard.resources.configuration import SERVICE_ACCOUNT
 from tierguard.guard.resources.definitions import DEFINITION
 from tierguard.guard.resources.own import OWN
 from tierguard.guard.resources.registry import AROUND, REGISTRY
@@ -72,6 +73,20 @@ FOLLOW_NO_OBJECT = {
 """Those that go by nodes, by owners, or by what is no part of a workload."""
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "touched"),
+    [
+        ({}, {"automountServiceAccountToken": False}, True),
+        ({}, {"automountServiceAccountToken": True}, False),
+        ({"automountServiceAccountToken": False}, {}, True),
+        ({}, {"secrets": []}, False),
+        ({"secrets": [{"name": "one"}]}, {"secrets": []}, True),
+    ],
+)
+def test_what_is_not_there_is_told_from_what_is_false(old: Document, new: Document, touched: bool) -> None:
+    assert SERVICE_ACCOUNT.touched(old, new) is touched
+
+
 def name_of(user: str) -> str:
     return user.rpartition(":")[2]
 
@@ -91,7 +106,7 @@ def test_an_owner_and_the_last_finalizer_are_held_on_every_kind() -> None:
 def written(state: State, now: datetime = NOW) -> dict[str, Document]:
     """The webhooks by name, as the operator would write them."""
     asked = compiled(state, survey(state, now), now)
-    endpoint = Endpoint("webhook", "tierguard-system", 443, None)
+    endpoint = Endpoint("webhook", "tierguard-system", 443, "")
     return {each["name"]: each for each in configuration("tierguard", endpoint, b"", asked, None)["webhooks"]}
 
 

@@ -4,6 +4,7 @@ The text may select too much (the webhook then says "not ours"), never too littl
 questions: does the change touch what a freeze keeps as it is (`touches`), and is it inside a stretch (`closed`)?
 """
 
+import json
 from collections.abc import Callable, Iterable
 
 from tierguard.api.model import VERSION
@@ -16,7 +17,7 @@ from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.definitions import DEFINITIONS
 from tierguard.guard.resources.registry import AROUND
-from tierguard.guard.resources.resource import FINALIZERS, Path, Resource
+from tierguard.guard.resources.resource import ABSENT, FINALIZERS, Path, Resource
 from tierguard.guard.survey import Surroundings
 from tierguard.guard.tiers.deletion import ALLOW_DELETION
 
@@ -86,7 +87,7 @@ def _differ(path: Path, empty: str = "") -> str:
 
 
 _EMPTY = {
-    "automountServiceAccountToken": "true",
+    **{field: json.dumps(value) for field, value in ABSENT.items()},
     "finalizers": "[]",
     "imagePullSecrets": "[]",
     "ownerReferences": "[]",
