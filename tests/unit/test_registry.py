@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import manifests
+from tests.e2e.guarded_kinds import Place, cases
 from tierguard.cli.picture import picture
 from tierguard.controller.options import Endpoint
 from tierguard.controller.webhooks.clock_rules import clock_rules
@@ -71,6 +72,13 @@ FOLLOW_NO_OBJECT = {
     "taint-eviction-controller",
 }
 """Those that go by nodes, by owners, or by what is no part of a workload."""
+
+
+def test_every_held_field_of_every_guarded_kind_has_a_case_on_the_real_api_server() -> None:
+    """Which looks its objects and changes up by kind and field: what is missing there is a KeyError here."""
+    written = list(cases(Place("here", "ending")))
+    assert {case.resource.kind for case in written} == {resource.kind for resource in AROUND}
+    assert len(set(map(str, written))) == len(written)
 
 
 @pytest.mark.parametrize(
