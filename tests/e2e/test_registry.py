@@ -96,7 +96,7 @@ def test_what_the_engine_holds_in_a_freeze_is_refused_and_who_never_waits_does_n
 def never_waits(case: Case, user: str) -> bool:
     """Whether the change must pass in a freeze, too, with everything dead."""
     if user == AUTOSCALER:
-        return case.subresource == "scale"
+        return case.subresource in ("scale", "resize")
     if user == ROTATOR:
         return case.resource.exempt_rotators
     return user in (CONTROLLER, KUBELET)

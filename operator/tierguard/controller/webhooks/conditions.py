@@ -186,11 +186,12 @@ def held(made: Stretches, state: State, around: Callable[[Group], Surroundings],
 
 
 def scaled_by_autoscaler(state: State) -> str:
-    """Whether an autoscaler scales, and not below what any policy asks for."""
+    """Whether an autoscaler scales, and not below what any policy asks for, or gives a running pod other resources."""
     autoscaler = cel.one_of("request.userInfo.username", state.identities.autoscalers)
     minima = (policy.spec.rules.replicas for policy in state.policies if policy.spec is not None)
     least = max((rule.minimum for rule in minima if rule is not None), default=0)
-    return conjunction(SCALE, autoscaler, f"object.?spec.?replicas.orValue(0) >= {least}")
+    scales = conjunction(SCALE, f"object.?spec.?replicas.orValue(0) >= {least}")
+    return conjunction(autoscaler, disjunction(scales, "has(request.subResource) && request.subResource == 'resize'"))
 
 
 def rotated(state: State) -> str:
