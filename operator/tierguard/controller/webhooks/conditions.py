@@ -4,6 +4,7 @@ The text may select too much (the webhook then says "not ours"), never too littl
 questions: does the change touch what a freeze keeps as it is (`touches`), and is it inside a stretch (`closed`)?
 """
 
+import json
 from collections.abc import Callable, Iterable
 
 from tierguard.api.model import VERSION
@@ -16,7 +17,7 @@ from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.definitions import DEFINITIONS
 from tierguard.guard.resources.registry import AROUND
-from tierguard.guard.resources.resource import FINALIZERS, SPEC, STATUS, Path, Resource
+from tierguard.guard.resources.resource import ABSENT, FINALIZERS, SPEC, STATUS, Path, Resource
 from tierguard.guard.survey import Surroundings
 from tierguard.guard.tiers.deletion import ALLOW_DELETION
 
@@ -91,7 +92,7 @@ def _differ(path: Path, empty: str = "") -> str:
 
 
 _EMPTY = {
-    "automountServiceAccountToken": "true",
+    **{field: json.dumps(value) for field, value in ABSENT.items()},
     "finalizers": "[]",
     "imagePullSecrets": "[]",
     "ownerReferences": "[]",
@@ -192,11 +193,12 @@ def held(made: Stretches, state: State, around: Callable[[Group], Surroundings],
 
 
 def scaled_by_autoscaler(state: State) -> str:
-    """Whether an autoscaler scales, and not below what any policy asks for."""
+    """Whether an autoscaler scales, and not below what any policy asks for, or gives a running pod other resources."""
     autoscaler = cel.one_of("request.userInfo.username", state.identities.autoscalers)
     minima = (policy.spec.rules.replicas for policy in state.policies if policy.spec is not None)
     least = max((rule.minimum for rule in minima if rule is not None), default=0)
-    return conjunction(SCALE, autoscaler, f"object.?spec.?replicas.orValue(0) >= {least}")
+    scales = conjunction(SCALE, f"object.?spec.?replicas.orValue(0) >= {least}")
+    return conjunction(autoscaler, disjunction(scales, "has(request.subResource) && request.subResource == 'resize'"))
 
 
 def rotated(state: State) -> str:

@@ -83,9 +83,21 @@ class Resource:
         for path in self.held:
             if path is FINALIZERS and objects.value(old, "metadata", "deletionTimestamp") is None:
                 continue
-            if (objects.value(old, *path) or None) != (objects.value(new, *path) or None):
+            if _said(old, path) != _said(new, path):
                 return True
         return False
+
+
+ABSENT: Mapping[str, bool] = {"automountServiceAccountToken": True}
+"""What a field means that is not there, where that is not the same as an empty one."""
+
+
+def _said(obj: KubeObject, path: Path) -> object:
+    """What the field at `path` says. An empty list, map or text says nothing; `false` is a word."""
+    found = objects.value(obj, *path)
+    if found is None:
+        return ABSENT.get(path[-1])
+    return found if found or found is False else None
 
 
 def sheds_finalizer(old: KubeObject, new: KubeObject) -> bool:

@@ -83,9 +83,8 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     ends = old is not None and new is not None and sheds_finalizer(old.raw, new.raw)
     joins_freeze = gained or (before is not None and after is not None and joins(before, after, state))
     by_hand = _status_by_hand(change, before, state)
-    if kinds == (ChangeKind.NONE,) and not (announcing or ends or joins_freeze or operation.findings):
-        found = [*invalid, *by_hand]
-        return compose(change, kinds, tier, found) if found else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
+    if kinds == (ChangeKind.NONE,) and not (announcing or ends or joins_freeze or operation.findings or by_hand):
+        return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     by_autoscaler = change.user in state.identities.autoscalers and not invalid
     if by_autoscaler and _scales(change, kinds) and not _below_minimum(after):
         return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
@@ -95,7 +94,11 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         tied,
         (ChangeKind.DELETE, *kinds) if announcing else kinds,
         # To a freeze these count as more than they are at any other time.
-        (*((ChangeKind.DELETE,) if ends else ()), *((ChangeKind.CREATE,) if joins_freeze else ())),
+        (
+            *((ChangeKind.DELETE,) if ends else ()),
+            *((ChangeKind.CREATE,) if joins_freeze else ()),
+            *((ChangeKind.ROLLOUT,) if by_hand else ()),
+        ),
         available_since,
         _note(old, new, state, announcing=announcing, tied=tied if tier is None else ()),
     )
