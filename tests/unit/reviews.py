@@ -219,6 +219,10 @@ def sound(kind: str) -> Document:
             },
         ),
         "Pod": ("v1", {"metadata": labelled, "spec": template["spec"]}),
+        "ControllerRevision": (
+            "apps/v1",
+            {"metadata": {**metadata, "labels": {"app": "ledger-db"}}, "data": {"spec": {}}, "revision": 1},
+        ),
         "Service": ("v1", {"metadata": metadata, "spec": {"selector": {"app": "payment-core"}}}),
         "ServiceAccount": ("v1", {"metadata": {**metadata, "name": "default"}, "imagePullSecrets": []}),
         "Ingress": (
@@ -290,6 +294,7 @@ _CHANGES: dict[str, Callable[[Document], Any]] = {
     "Secret": lambda new: new.update(data={"token": f"{MARKER}-2"}),
     "ConfigMap": lambda new: new.update(data={"token": f"{MARKER}-2"}),
     "ServiceAccount": lambda new: new.update(imagePullSecrets=[{"name": "other"}]),
+    "ControllerRevision": lambda new: new.update(revision=2),
     "Namespace": lambda new: new["metadata"].update(labels={}),
     "PersistentVolumeClaim": lambda new: new["metadata"].update(labels={"tierguard.io/tier": "4"}),
     "PodDisruptionBudget": lambda new: new["spec"].update(maxUnavailable="100%"),

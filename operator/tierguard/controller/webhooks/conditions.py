@@ -87,9 +87,11 @@ def _differ(path: Path, empty: str = "") -> str:
 
 _EMPTY = {
     "automountServiceAccountToken": "true",
+    "currentRevision": "''",
     "finalizers": "[]",
     "imagePullSecrets": "[]",
     "ownerReferences": "[]",
+    "revision": "0",
     "secrets": "[]",
     "type": "''",
 }
@@ -97,8 +99,8 @@ _EMPTY = {
 
 
 def touches_metadata() -> str:
-    """The same of `status` and `finalize`, whose own part of the object is not held: what of its metadata is."""
-    paths = {path: None for resource in AROUND for path in resource.held if path[0] == "metadata"}
+    """The same of `status` and `finalize`: what is held of the metadata, and what of a status says what is made."""
+    paths = {path: None for resource in AROUND for path in resource.held if path[0] in ("metadata", "status")}
     finalized = conjunction("request.subResource == 'finalize'", _differ(("spec", "finalizers"), empty="[]"))
     annotations = ("metadata", "annotations")  # of a ServiceAccount, which has no status
     return disjunction(*(_differ(path) for path in paths if path != annotations), finalized)

@@ -11,6 +11,7 @@ from tierguard.guard.resources.limits import LIMIT_RANGE, RESOURCE_QUOTA
 from tierguard.guard.resources.namespaces import NAMESPACE
 from tierguard.guard.resources.own import OWN
 from tierguard.guard.resources.resource import Resource
+from tierguard.guard.resources.revisions import CONTROLLER_REVISION
 from tierguard.guard.resources.traffic import INGRESS, NETWORK_POLICY, SERVICE
 from tierguard.guard.resources.workloads import WORKLOADS
 
@@ -28,6 +29,7 @@ AROUND: tuple[Resource, ...] = (
     AUTOSCALER,
     RESOURCE_QUOTA,
     LIMIT_RANGE,
+    CONTROLLER_REVISION,
 )
 """Workloads and what is around them: what a freeze may hold."""
 

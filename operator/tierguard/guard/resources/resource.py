@@ -30,6 +30,8 @@ OWNERS: Path = ("metadata", "ownerReferences")
 FINALIZERS: Path = ("metadata", "finalizers")
 ANNOTATIONS: Path = ("metadata", "annotations")
 ANNOUNCEMENT: Path = (*ANNOTATIONS, ALLOW_DELETION)
+REVISION: Path = ("status", "currentRevision")
+"""From which revision the StatefulSet controller makes the members below a partition (newVersionedStatefulSetPod)."""
 
 STATUS_ONLY = frozenset({"status", "finalize"})
 """Subresources through which nobody but a controller has business. What they can change of an object's metadata (the API
@@ -81,9 +83,20 @@ class Resource:
         for path in self.held:
             if path is FINALIZERS and objects.value(old, "metadata", "deletionTimestamp") is None:
                 continue
-            if (objects.value(old, *path) or None) != (objects.value(new, *path) or None):
+            if _found(old, path) != _found(new, path):
                 return True
         return False
+
+
+_WHERE_ABSENT = {"automountServiceAccountToken": True}
+"""What Kubernetes takes a field for that is not there; others are then as good as empty."""
+
+
+def _found(obj: KubeObject, path: Path) -> object:
+    found = objects.value(obj, *path)
+    if found is None or isinstance(found, bool):
+        return _WHERE_ABSENT.get(path[-1]) if found is None else found
+    return found or None
 
 
 def sheds_finalizer(old: KubeObject, new: KubeObject) -> bool:

@@ -33,6 +33,7 @@ from tierguard.guard.resources.resource import (
     FINALIZERS,
     LABELS,
     OWNERS,
+    REVISION,
     SPEC,
     UPDATE,
     Resource,
@@ -233,6 +234,8 @@ def _kinds(
     kinds = kinds_of_update(old, new, lambda _: available_since is not None, state.immutable_tags)
     if leaves(before, after, state):
         kinds.add(ChangeKind.DECLASSIFY)
+    if old.kind == "StatefulSet" and objects.value(old.raw, *REVISION) != objects.value(new.raw, *REVISION):
+        kinds.add(ChangeKind.ROLLOUT)  # its members are made from another one
     if before.tier is not None and (gains_owner(old.raw, new.raw) or _volumes_go(old) < _volumes_go(new)):
         kinds.add(ChangeKind.DELETE)
     return gravest_first(kinds)
@@ -245,6 +248,8 @@ def _volumes_go(workload: Workload) -> bool:
 
 
 _HELD = (SPEC, LABELS, OWNERS, ANNOUNCEMENT, FINALIZERS)
+# Pods are deleted freely, so whoever put a finalizer on one may take it off: queues and operators of databases do.
+_HELD_OF = {"StatefulSet": (*_HELD, REVISION), "Pod": (SPEC, LABELS, OWNERS, ANNOUNCEMENT)}
 
 
 def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] = ()) -> Resource:
@@ -256,7 +261,7 @@ def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] 
         version=entry.version,
         resource=entry.resource,
         evaluate=evaluate_workload,
-        held=_HELD,
+        held=_HELD_OF.get(kind, _HELD),
         ties=frozenset({Tie.LABELS, Tie.POD, *adopted}),
         operations=operations,
         subresources=dict.fromkeys(("status", *more), (UPDATE,)),
