@@ -11,11 +11,11 @@ from tierguard.controller.webhooks.about import LONGEST_LIST, about, labelled, s
 from tierguard.controller.webhooks.stretches import SCALE, Group, Stretches, inside
 from tierguard.guard.freezes.break_glass import BREAK_GLASS
 from tierguard.guard.freezes.operations import OPERATION_LABEL, PROVIDER_LABEL, operation_freezes
-from tierguard.guard.model.state import KUBELET, State
+from tierguard.guard.model.state import COLLECTOR, KUBELET, State
 from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.definitions import DEFINITIONS
-from tierguard.guard.resources.registry import AROUND
+from tierguard.guard.resources.registry import AROUND, OF_MEMBERS
 from tierguard.guard.resources.resource import FINALIZERS, Path, Resource
 from tierguard.guard.survey import Surroundings
 from tierguard.guard.tiers.deletion import ALLOW_DELETION
@@ -42,6 +42,18 @@ def person(state: State) -> str:
 def person_or_job(state: State) -> str:
     """As `person`; but while operations may be frozen, new Jobs are asked about whoever makes them."""
     return disjunction(person(state), NEW_JOB) if operation_freezes(state.freezes) else person(state)
+
+
+def collected() -> str:
+    """Whether the garbage collector deletes what a freeze holds, for an owner that is gone (`decide.collects`)."""
+    kinds = [resource.resource for resource in AROUND if resource.collected]
+    of_members = f"oldObject.?{_OWNERS}.exists(r, {cel.one_of('r.kind', OF_MEMBERS)})"
+    return conjunction(
+        "request.operation == 'DELETE'",
+        f"request.userInfo.username == {cel.text(COLLECTOR)}",
+        cel.one_of(_RESOURCE, kinds),
+        f"!({_RESOURCE} == 'persistentvolumeclaims' && {of_members})",
+    )
 
 
 def broken_glass() -> str:

@@ -136,4 +136,5 @@ NAMESPACE = Resource(
     subresources={"status": (UPDATE,), "finalize": (UPDATE,)},
     namespaced=False,
     announced=True,
+    collected=False,
 )

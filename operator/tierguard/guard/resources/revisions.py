@@ -37,4 +37,5 @@ CONTROLLER_REVISION = Resource(
     evaluate=evaluate_revision,
     held=(("data",), ("revision",), LABELS, OWNERS, FINALIZERS),
     ties=frozenset({Tie.PLACE}),
+    collected=False,
 )

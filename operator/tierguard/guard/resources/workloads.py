@@ -268,6 +268,7 @@ def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] 
         scaled=entry.replicas is not None,
         announced=entry.announced_deletion,
         exempt_autoscalers=entry.replicas is not None,
+        collected=not entry.made_by_controllers,
     )
 
 
