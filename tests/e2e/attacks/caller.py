@@ -47,9 +47,10 @@ class Caller:
     """Whether `user` is a controller's name, in which the administrator calls."""
 
     def call(self, method: str, where: str, body: Document | None = None, **query: str) -> Said:
-        """Send one request."""
+        """Send one request; `dryRun=""` means it."""
         user, instead = (None, self.user) if self.machine else (self.user, None)
-        status, said = self.world.call(method, where, body, user, instead, **{"dryRun": "All", **query})
+        asked = {key: value for key, value in {"dryRun": "All", **query}.items() if value}
+        status, said = self.world.call(method, where, body, user, instead, **asked)
         return Said(status, str(said.get("message")) if status >= HTTPStatus.BAD_REQUEST else "", said)
 
     def edit(self, resource: str, name: str, change: Change, version: str = "v1", sub: str = "") -> Said:

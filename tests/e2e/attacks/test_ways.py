@@ -5,7 +5,9 @@ What is refused in the frozen namespace passes in its twin, where no freeze is: 
 
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -17,10 +19,12 @@ from tests.e2e.attacks.place import ANNOUNCE, CI, MACHINE, furnish
 from tests.e2e.attacks.ways import WITH_STATUS, Ways
 from tests.e2e.outage import compiled, without_operators, without_webhooks
 from tests.e2e.world import DANA, EmbeddedWorld, only_in
+from tierguard.guard.freezes.break_glass import BREAK_GLASS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.cluster]  # kills the processes
 
 INSIDE: Ways = {**ways.RUNS, **ways.STOPS, **ways.AROUND, **ways.ENDS, **ways.LEAVES}
+EVERYTHING: Ways = {**INSIDE, **ways.RESETS, **ways.INVALID}
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,18 @@ def waiting(answers: Mapping[str, Said]) -> dict[str, str]:
 
 
 def test_nothing_passes_in_a_freeze(twins: Twins) -> None:
-    answers = twins.said(twins.frozen, {**INSIDE, **ways.RESETS})
+    answers = twins.said(twins.frozen, EVERYTHING)
     assert passed(answers) == []
     assert by_others(answers) == {}
 
 
 def test_the_same_passes_where_no_freeze_is(twins: Twins) -> None:
     assert refused(twins.said(twins.free, INSIDE)) == {}
-    answers = twins.said(twins.free, ways.RESETS)
+    answers = twins.said(twins.free, {**ways.RESETS, **ways.INVALID})
     assert passed(answers) == []
     assert by_others(answers) == {}
     # Kubernetes itself takes them.
-    assert refused(twins.said(twins.free, ways.RESETS, MACHINE)) == {}
+    assert refused(twins.said(twins.free, {**ways.RESETS, **ways.INVALID}, MACHINE)) == {}
 
 
 def took(said: Said) -> bool:
@@ -108,6 +112,22 @@ def assert_no_metadata(twins: Twins) -> None:
     assert by_others(answers) == {}
 
 
+def test_a_flood_of_questions_to_rbac_lets_nothing_through(twins: Twins) -> None:
+    """With a break-glass mark each review hangs on a question to RBAC, which has a budget (H8)."""
+    pipeline = Caller(twins.world, twins.frozen, CI)
+    until = (datetime.now(UTC) + timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    mark = ways.field("metadata", "annotations", BREAK_GLASS, to=f"X-1: mine; until={until}")
+    zero = ways.field("spec", "replicas", to=0)
+
+    def tried(_: int) -> Said:
+        return pipeline.edit("deployments", "settlement", lambda it: (mark(it), zero(it)), "apps/v1")
+
+    with ThreadPoolExecutor(30) as pool:
+        answers = list(pool.map(tried, range(150)))
+    assert [said.status for said in answers if said.passed] == []
+    assert all(said.by_tierguard for said in answers), [said.message for said in answers if not said.by_tierguard]
+
+
 def test_no_pod_is_labelled_by_its_binding(twins: Twins) -> None:
     pipeline = Caller(twins.world, twins.frozen, CI)
     adopted = ways.bound(pipeline, ways.labels_of_pods(pipeline))
@@ -117,15 +137,15 @@ def test_no_pod_is_labelled_by_its_binding(twins: Twins) -> None:
 
 def test_the_same_is_refused_with_the_webhooks_dead_and_passes_outside(twins: Twins) -> None:
     with without_webhooks(twins.world, *WEBHOOKS):
-        answers = twins.said(twins.frozen, {**INSIDE, **ways.RESETS})
+        answers = twins.said(twins.frozen, EVERYTHING)
         assert passed(answers) == []
         assert by_others(answers) == {}
         assert_no_metadata(twins)
         assert waiting(twins.said(twins.free, INSIDE)) == {}
-        # What is refused at any time is not let through for want of an answer. A tier that is none is: it deletes nothing.
+        # What is refused at any time is not let through for want of an answer.
         assert passed(twins.said(twins.free, ways.RESETS)) == []
         with without_operators(twins.world):
-            answers = twins.said(twins.frozen, {**INSIDE, **ways.RESETS})
+            answers = twins.said(twins.frozen, EVERYTHING)
             assert passed(answers) == []
     for name in OPERATORS:
         twins.world.tierguard.wait_ready(name)

@@ -53,7 +53,7 @@ WITH_STATUS = tuple(
 )
 
 
-def _set(*steps: Any, to: Any) -> Change:
+def field(*steps: Any, to: Any) -> Change:
     """Set the field at `steps`; None takes it away."""
 
     def change(found: Document) -> None:
@@ -77,8 +77,15 @@ def _all(*changes: Change) -> Change:
     return change
 
 
-OWNED = _set("metadata", "ownerReferences", to=[GONE])
-IMAGE = _set("spec", "template", "spec", "containers", 0, "image", to=OTHER_IMAGE)
+def _announce(found: Document) -> None:
+    found["metadata"].setdefault("annotations", {}).update({ANNOUNCE: found["metadata"]["name"]})
+
+
+ANNOUNCED: Change = _announce
+
+
+OWNED = field("metadata", "ownerReferences", to=[GONE])
+IMAGE = field("spec", "template", "spec", "containers", 0, "image", to=OTHER_IMAGE)
 CRON = ("spec", "jobTemplate", "spec", "template", "spec", "containers", 0, "image")
 
 
@@ -101,7 +108,7 @@ def _drop_all(resource: str, version: str = "v1") -> Way:
 
 
 def _relabelled(labels: dict[str, str | None]) -> Change:
-    return _all(*(_set("metadata", "labels", key, to=value) for key, value in labels.items()))
+    return _all(*(field("metadata", "labels", key, to=value) for key, value in labels.items()))
 
 
 def labels_of_pods(c: Caller) -> dict[str, str]:
@@ -120,7 +127,7 @@ def _of_a_pod(change: Change, sub: str = "", owner: str = "payment-core") -> Way
     return lambda c: c.edit("pods", _pod_of(c, owner), change, "v1", sub)
 
 
-def _replica_set(c: Caller) -> str:
+def _replicafield(c: Caller) -> str:
     found = c.world.get("replicasets", "-n", c.namespace, "-l", "app=payment-core")["items"]
     return str(found[0]["metadata"]["name"])
 
@@ -206,7 +213,7 @@ RUNS: Ways = {
     "another image of a StatefulSet": _edit("StatefulSet", IMAGE),
     "another image of a DaemonSet": _edit("DaemonSet", IMAGE),
     "another image of a ReplicationController (A10, H10)": _edit("ReplicationController", IMAGE),
-    "another image of a CronJob": _edit("CronJob", _set(*CRON, to=OTHER_IMAGE)),
+    "another image of a CronJob": _edit("CronJob", field(*CRON, to=OTHER_IMAGE)),
     "a Deployment behind whose label there is none": _edit(
         "Deployment", _all(IMAGE, _relabelled({"tierguard.io/tier": None}))
     ),
@@ -216,25 +223,25 @@ RUNS: Ways = {
             {"name": "code", "image": {"reference": "registry.example.com/code:latest"}}
         ),
     ),
-    "a paused Deployment that goes on (H7)": _edit("Deployment", _set("spec", "paused", to=False), name="prepared"),
+    "a paused Deployment that goes on (H7)": _edit("Deployment", field("spec", "paused", to=False), name="prepared"),
     "a partition that is lifted (H7)": _edit(
-        "StatefulSet", _set("spec", "updateStrategy", "rollingUpdate", "partition", to=0)
+        "StatefulSet", field("spec", "updateStrategy", "rollingUpdate", "partition", to=0)
     ),
     "another revision for the members below a partition": _edit(
         "StatefulSet", lambda it: it["status"].update(currentRevision=it["status"]["updateRevision"]), "status"
     ),
     "a revision made to be adopted": _make("controllerrevisions", A, _revision),
     "a revision deleted, so that the next one counts": _drop_revision,
-    "the image of a running pod (H7)": _of_a_pod(_set("spec", "containers", 0, "image", to=OTHER_IMAGE)),
+    "the image of a running pod (H7)": _of_a_pod(field("spec", "containers", 0, "image", to=OTHER_IMAGE)),
     "a debug container (A10)": _of_a_pod(
-        _set("spec", "ephemeralContainers", to=[{"name": "x", "image": OTHER_IMAGE}]), "ephemeralcontainers"
+        field("spec", "ephemeralContainers", to=[{"name": "x", "image": OTHER_IMAGE}]), "ephemeralcontainers"
     ),
     "less memory for a running pod (A10)": _of_a_pod(
-        _set("spec", "containers", 0, "resources", to={"limits": {"memory": "8Mi"}, "requests": {"memory": "8Mi"}}),
+        field("spec", "containers", 0, "resources", to={"limits": {"memory": "8Mi"}, "requests": {"memory": "8Mi"}}),
         "resize",
         "charge",
     ),
-    "a deadline for a running pod": _of_a_pod(_set("spec", "activeDeadlineSeconds", to=1)),
+    "a deadline for a running pod": _of_a_pod(field("spec", "activeDeadlineSeconds", to=1)),
     "a pod relabelled to be adopted (H1)": lambda c: c.edit("pods", "stray", _relabelled(dict(labels_of_pods(c)))),
     "a pod relabelled to be adopted, through its status (H1)": lambda c: c.edit(
         "pods", "stray", _relabelled(dict(labels_of_pods(c))), sub="status"
@@ -248,7 +255,7 @@ RUNS: Ways = {
         "pods", "v1", lambda ns: place.pod(ns, "foreign", {"app": "legacy"})
     ),
     "a ReplicaSet made to be adopted (H1)": _make("replicasets", A, _replica_set_alike),
-    "a ReplicaSet of the Deployment with another image": lambda c: c.edit("replicasets", _replica_set(c), IMAGE, A),
+    "a ReplicaSet of the Deployment with another image": lambda c: c.edit("replicasets", _replicafield(c), IMAGE, A),
     "a member's name (H2)": _make("pods", "v1", lambda ns: place.pod(ns, "ledger-db-7", {"app": "ledger-db"})),
     "a member's name without its labels (H2)": _make("pods", "v1", lambda ns: place.pod(ns, "ledger-db-8")),
     "a pod with a frozen claim (H2)": _make("pods", "v1", lambda ns: place.pod(ns, "reader", **_mounting("data"))),
@@ -261,25 +268,25 @@ RUNS: Ways = {
     "a Deployment that becomes one of tier 1": _edit(
         "Deployment", _relabelled({"tierguard.io/tier": "1"}), name="other"
     ),
-    "a suspended Job that starts": _edit("Job", _set("spec", "suspend", to=False), name="halted"),
+    "a suspended Job that starts": _edit("Job", field("spec", "suspend", to=False), name="halted"),
 }
 
 STOPS: Ways = {
     # How many run: scaling, suspension, autoscalers, and what keeps pods from being made.
-    "scaled to zero (H7)": _edit("Deployment", _set("spec", "replicas", to=0)),
-    "scaled down (H7)": _edit("Deployment", _set("spec", "replicas", to=1)),
-    "scaled to zero through /scale (H7)": _edit("Deployment", _set("spec", "replicas", to=0), "scale"),
-    "a StatefulSet scaled down through /scale": _edit("StatefulSet", _set("spec", "replicas", to=1), "scale"),
-    "a ReplicationController scaled to zero (A10)": _edit("ReplicationController", _set("spec", "replicas", to=0)),
+    "scaled to zero (H7)": _edit("Deployment", field("spec", "replicas", to=0)),
+    "scaled down (H7)": _edit("Deployment", field("spec", "replicas", to=1)),
+    "scaled to zero through /scale (H7)": _edit("Deployment", field("spec", "replicas", to=0), "scale"),
+    "a StatefulSet scaled down through /scale": _edit("StatefulSet", field("spec", "replicas", to=1), "scale"),
+    "a ReplicationController scaled to zero (A10)": _edit("ReplicationController", field("spec", "replicas", to=0)),
     "a ReplicationController scaled down through /scale (A10)": _edit(
-        "ReplicationController", _set("spec", "replicas", to=1), "scale"
+        "ReplicationController", field("spec", "replicas", to=1), "scale"
     ),
     "the ReplicaSet scaled to zero through /scale": lambda c: c.edit(
-        "replicasets", _replica_set(c), _set("spec", "replicas", to=0), A, "scale"
+        "replicasets", _replicafield(c), field("spec", "replicas", to=0), A, "scale"
     ),
-    "a running Job that is suspended (A9)": _edit("Job", _set("spec", "suspend", to=True)),
-    "a running Job without pods (A9)": _edit("Job", _set("spec", "parallelism", to=0)),
-    "a running Job with a deadline (A9)": _edit("Job", _set("spec", "activeDeadlineSeconds", to=1)),
+    "a running Job that is suspended (A9)": _edit("Job", field("spec", "suspend", to=True)),
+    "a running Job without pods (A9)": _edit("Job", field("spec", "parallelism", to=0)),
+    "a running Job with a deadline (A9)": _edit("Job", field("spec", "activeDeadlineSeconds", to=1)),
     "a new autoscaler with a low maximum (A7)": _make(
         "horizontalpodautoscalers", S, lambda ns: _autoscaler(ns, minReplicas=1, maxReplicas=1)
     ),
@@ -294,62 +301,62 @@ STOPS: Ways = {
         {**_autoscaler(c.namespace, minReplicas=1, maxReplicas=1), "apiVersion": "autoscaling/v1"},
     ),
     "somebody else's autoscaler aimed at a frozen workload (A7)": _edit(
-        "HorizontalPodAutoscaler", _set("spec", "scaleTargetRef", "name", to="payment-core"), name="other"
+        "HorizontalPodAutoscaler", field("spec", "scaleTargetRef", "name", to="payment-core"), name="other"
     ),
     "an autoscaler that adds no pods any more (A7)": _edit(
-        "HorizontalPodAutoscaler", _set("spec", "behavior", to={"scaleUp": {"selectPolicy": "Disabled"}})
+        "HorizontalPodAutoscaler", field("spec", "behavior", to={"scaleUp": {"selectPolicy": "Disabled"}})
     ),
     "an autoscaler that removes pods at once (A7)": _edit(
-        "HorizontalPodAutoscaler", _set("spec", "behavior", to={"scaleDown": {"stabilizationWindowSeconds": 0}})
+        "HorizontalPodAutoscaler", field("spec", "behavior", to={"scaleDown": {"stabilizationWindowSeconds": 0}})
     ),
     "an autoscaler with another target value (A7)": _edit(
         "HorizontalPodAutoscaler",
         lambda it: it["spec"]["metrics"][0]["resource"]["target"].update(averageUtilization=1000),
     ),
-    "an autoscaler with a lower minimum": _edit("HorizontalPodAutoscaler", _set("spec", "minReplicas", to=1)),
+    "an autoscaler with a lower minimum": _edit("HorizontalPodAutoscaler", field("spec", "minReplicas", to=1)),
     "an autoscaler that looks elsewhere (A7)": _edit(
-        "HorizontalPodAutoscaler", _set("spec", "scaleTargetRef", "name", to="other")
+        "HorizontalPodAutoscaler", field("spec", "scaleTargetRef", "name", to="other")
     ),
-    "a looser budget": _edit("PodDisruptionBudget", _set("spec", "maxUnavailable", to=3)),
-    "a budget for other pods": _edit("PodDisruptionBudget", _set("spec", "selector", "matchLabels", "app", to="x")),
+    "a looser budget": _edit("PodDisruptionBudget", field("spec", "maxUnavailable", to=3)),
+    "a budget for other pods": _edit("PodDisruptionBudget", field("spec", "selector", "matchLabels", "app", to="x")),
     "a quota of no pods (H14)": _make("resourcequotas", "v1", _quota),
-    "the quota lowered (H14)": _edit("ResourceQuota", _set("spec", "hard", "pods", to="0")),
+    "the quota lowered (H14)": _edit("ResourceQuota", field("spec", "hard", "pods", to="0")),
     "limits that no pod keeps (H14)": _make("limitranges", "v1", _limits),
-    "the limits lowered (H14)": _edit("LimitRange", _set("spec", "limits", 0, "max", "storage", to="1Mi")),
+    "the limits lowered (H14)": _edit("LimitRange", field("spec", "limits", 0, "max", "storage", to="1Mi")),
     "a namespace where no pod passes the security standards": _edit(
-        "Namespace", _set("metadata", "labels", "pod-security.kubernetes.io/enforce", to="restricted")
+        "Namespace", field("metadata", "labels", "pod-security.kubernetes.io/enforce", to="restricted")
     ),
 }
 
 AROUND: Ways = {
     # What it reads, and what reaches it.
-    "other contents of a ConfigMap": _edit("ConfigMap", _set("data", "max", to="1000000")),
-    "binary contents of a ConfigMap": _edit("ConfigMap", _set("binaryData", to={"x": "eA=="})),
-    "other contents of a Secret": _edit("Secret", _set("stringData", to={"key": "other"})),
-    "another pull secret (A11, H14)": _edit("Secret for pulling", _set("data", "key", to="eA==")),
-    "a ConfigMap on its way out that is edited (H21)": _edit("ConfigMap", _set("data", "max", to="1"), name="doomed"),
-    "an account without its pull secret (H14)": _edit("ServiceAccount", _set("imagePullSecrets", to=None)),
+    "other contents of a ConfigMap": _edit("ConfigMap", field("data", "max", to="1000000")),
+    "binary contents of a ConfigMap": _edit("ConfigMap", field("binaryData", to={"x": "eA=="})),
+    "other contents of a Secret": _edit("Secret", field("stringData", to={"key": "other"})),
+    "another pull secret (A11, H14)": _edit("Secret for pulling", field("data", "key", to="eA==")),
+    "a ConfigMap on its way out that is edited (H21)": _edit("ConfigMap", field("data", "max", to="1"), name="doomed"),
+    "an account without its pull secret (H14)": _edit("ServiceAccount", field("imagePullSecrets", to=None)),
     "an account with another role in the cloud": _edit(
-        "ServiceAccount", _set("metadata", "annotations", to={"eks.amazonaws.com/role-arn": "arn:evil"})
+        "ServiceAccount", field("metadata", "annotations", to={"eks.amazonaws.com/role-arn": "arn:evil"})
     ),
-    "an account without a token": _edit("ServiceAccount", _set("automountServiceAccountToken", to=False)),
-    "a Service of other pods (A11, H11)": _edit("Service", _set("spec", "selector", "app", to="other")),
-    "a Service of other pods, as one more label (H11)": _edit("Service", _set("spec", "selector", "x", to="y")),
-    "a Service without a selector (H11)": _edit("Service", _set("spec", "selector", to=None)),
+    "an account without a token": _edit("ServiceAccount", field("automountServiceAccountToken", to=False)),
+    "a Service of other pods (A11, H11)": _edit("Service", field("spec", "selector", "app", to="other")),
+    "a Service of other pods, as one more label (H11)": _edit("Service", field("spec", "selector", "x", to="y")),
+    "a Service without a selector (H11)": _edit("Service", field("spec", "selector", to=None)),
     "a Service that is a name (H11)": _edit(
         "Service",
-        _set("spec", to={"type": "ExternalName", "externalName": "evil.example.com", "ports": [{"port": 80}]}),
+        field("spec", to={"type": "ExternalName", "externalName": "evil.example.com", "ports": [{"port": 80}]}),
     ),
-    "a Service with another port (H11)": _edit("Service", _set("spec", "ports", 0, "targetPort", to=6666)),
-    "a Service with an address of somebody else's": _edit("Service", _set("spec", "externalIPs", to=["192.0.2.1"])),
+    "a Service with another port (H11)": _edit("Service", field("spec", "ports", 0, "targetPort", to=6666)),
+    "a Service with an address of somebody else's": _edit("Service", field("spec", "externalIPs", to=["192.0.2.1"])),
     "a new Service in front of frozen pods (H11)": _make("services", "v1", lambda ns: place.service(ns, "mine")),
     "another Service turned to frozen pods": _edit(
-        "Service", _set("spec", "selector", "app", to="payment-core"), name="elsewhere"
+        "Service", field("spec", "selector", "app", to="payment-core"), name="elsewhere"
     ),
     "an Ingress to another Service (A11)": _edit(
-        "Ingress", _set("spec", "rules", 0, "http", "paths", 0, "backend", "service", "name", to="elsewhere")
+        "Ingress", field("spec", "rules", 0, "http", "paths", 0, "backend", "service", "name", to="elsewhere")
     ),
-    "an Ingress of another host (A11)": _edit("Ingress", _set("spec", "rules", 0, "host", to="x.example.com")),
+    "an Ingress of another host (A11)": _edit("Ingress", field("spec", "rules", 0, "host", to="x.example.com")),
     "a policy that lets nothing in (H14)": _make("networkpolicies", N, place.silence),
     "a policy that lets nothing to any pod (H14)": _make(
         "networkpolicies",
@@ -357,7 +364,7 @@ AROUND: Ways = {
         lambda ns: {**place.silence(ns), "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}},
     ),
     "a policy of other pods (H14)": _edit(
-        "NetworkPolicy", _set("spec", "podSelector", "matchLabels", "app", to="payment-core")
+        "NetworkPolicy", field("spec", "podSelector", "matchLabels", "app", to="payment-core")
     ),
 }
 
@@ -383,13 +390,13 @@ ENDS: Ways = {
     "all Jobs deleted": _drop_all("jobs", B),
     "all ReplicaSets deleted": _drop_all("replicasets", A),
     "the last finalizer of a ConfigMap (H21)": _edit(
-        "ConfigMap", _set("metadata", "finalizers", to=None), name="doomed"
+        "ConfigMap", field("metadata", "finalizers", to=None), name="doomed"
     ),
     "the last finalizer of a claim (H21)": _edit(
-        "PersistentVolumeClaim", _set("metadata", "finalizers", to=None), name="archive"
+        "PersistentVolumeClaim", field("metadata", "finalizers", to=None), name="archive"
     ),
     "the last finalizer of a Deployment (H21)": _edit(
-        "Deployment", _set("metadata", "finalizers", to=None), name="doomed"
+        "Deployment", field("metadata", "finalizers", to=None), name="doomed"
     ),
 }
 
@@ -398,7 +405,7 @@ LEAVES: Ways = {
     "its tier label taken off": _edit("Deployment", _relabelled({"tierguard.io/tier": None})),
     "a lower tier": _edit("Deployment", _relabelled({"tierguard.io/tier": "4"})),
     "the label of its pods taken off": _edit(
-        "Deployment", _set("spec", "template", "metadata", "labels", "tierguard.io/tier", to=None)
+        "Deployment", field("spec", "template", "metadata", "labels", "tierguard.io/tier", to=None)
     ),
 }
 
@@ -409,8 +416,12 @@ RESETS: Ways = {
     "all Deployments deleted": _drop_all("deployments", A),
     "all claims deleted": _drop_all("persistentvolumeclaims"),
     "volumes that go with their StatefulSet": _edit(
-        "StatefulSet", _set("spec", "persistentVolumeClaimRetentionPolicy", to={"whenScaled": "Delete"})
+        "StatefulSet", field("spec", "persistentVolumeClaimRetentionPolicy", to={"whenScaled": "Delete"})
     ),
+}
+
+INVALID: Ways = {
+    # At any time, as long as a webhook answers: what it says counts as tier 0, the safe direction.
     "a tier that is none, along with an announcement (A13)": _edit(
         "Deployment",
         _all(
