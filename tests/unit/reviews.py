@@ -219,6 +219,10 @@ def sound(kind: str) -> Document:
             },
         ),
         "Pod": ("v1", {"metadata": labelled, "spec": template["spec"]}),
+        "ControllerRevision": (
+            "apps/v1",
+            {"metadata": {**metadata, "labels": {"app": "ledger-db"}}, "data": {"spec": {}}, "revision": 1},
+        ),
         "Service": ("v1", {"metadata": metadata, "spec": {"selector": {"app": "payment-core"}}}),
         "ServiceAccount": ("v1", {"metadata": {**metadata, "name": "default"}, "imagePullSecrets": []}),
         "Ingress": (
@@ -226,7 +230,6 @@ def sound(kind: str) -> Document:
             {"metadata": metadata, "spec": {"defaultBackend": {"service": {"name": "payment-core"}}}},
         ),
         "ResourceQuota": ("v1", {"metadata": metadata, "spec": {"hard": {"pods": "100"}}}),
-        "ControllerRevision": ("apps/v1", {"metadata": labelled, "revision": 1, "data": {"spec": {}}}),
         "LimitRange": ("v1", {"metadata": metadata, "spec": {"limits": [{"type": "Pod"}]}}),
         "Job": ("batch/v1", {"metadata": alone, "spec": {"suspend": False, "template": template_alone}}),
         "CronJob": (
@@ -290,8 +293,8 @@ def sound(kind: str) -> Document:
 _CHANGES: dict[str, Callable[[Document], Any]] = {
     "Secret": lambda new: new.update(data={"token": f"{MARKER}-2"}),
     "ConfigMap": lambda new: new.update(data={"token": f"{MARKER}-2"}),
-    "ControllerRevision": lambda new: new.update(data={"spec": {"template": {}}}),
     "ServiceAccount": lambda new: new.update(imagePullSecrets=[{"name": "other"}]),
+    "ControllerRevision": lambda new: new.update(revision=2),
     "Namespace": lambda new: new["metadata"].update(labels={}),
     "PersistentVolumeClaim": lambda new: new["metadata"].update(labels={"tierguard.io/tier": "4"}),
     "PodDisruptionBudget": lambda new: new["spec"].update(maxUnavailable="100%"),

@@ -545,7 +545,7 @@ def test_the_operators_path_is_beside_the_certificate_that_cert_manager_makes(ch
 
 def test_the_policies_of_the_api_server_are_made_once_and_can_be_left_out(chart: Chart, rendered: list[Object]) -> None:
     names = {found["metadata"]["name"] for found in of_kind(rendered, "ValidatingAdmissionPolicy")}
-    confining = {"tierguard-operator", "tierguard-records"}
+    confining = {"tierguard-operator", "tierguard-records", "tierguard-bindings"}
     assert names == {"tierguard-clock", "tierguard-clock-probe", "tierguard-break-glass", *confining}
     actions = {
         found["spec"]["policyName"]: found["spec"]["validationActions"]

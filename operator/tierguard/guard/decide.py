@@ -8,14 +8,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from tierguard.api.scope import ChangeKind
+from tierguard.guard.freezes.matching import FREEZE_RULE
 from tierguard.guard.freezes.operations import frozen_operation
 from tierguard.guard.message import ALLOWED_AS_IS, compose, unchecked, undecided
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, Operation, Question, Unanswered
 from tierguard.guard.model.decision import Decision, Undecidable
-from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import Workload
-from tierguard.guard.resources.registry import REGISTRY
+from tierguard.guard.model.state import COLLECTOR, State
+from tierguard.guard.model.workload import CLAIM, Workload
+from tierguard.guard.resources.registry import AROUND, OF_MEMBERS, REGISTRY
 
 _MOST_QUESTIONS = 4
 """Questions to RBAC about one change."""
@@ -28,7 +29,7 @@ def evaluate(change: Change, state: State, now: datetime) -> Decision:
     """
     try:
         if state.identities.controls(change.user):
-            return _by_controller(change, state, now)
+            return _collected(change, state, now) if collects(change) else _by_controller(change, state, now)
         resource = REGISTRY.get(change.kind)
         if resource is None:
             return ALLOWED_AS_IS
@@ -40,6 +41,25 @@ def evaluate(change: Change, state: State, now: datetime) -> Decision:
         return undecided(change, str(missing))
     except Unanswered as open_question:
         return replace(undecided(change, str(open_question)), question=open_question.question)
+
+
+def collects(change: Change) -> bool:
+    """Whether it is the garbage collector's end of something that freezes hold."""
+    if change.user != COLLECTOR or change.operation is not Operation.DELETE or change.old is None:
+        return False
+    if change.kind not in _COLLECTED:
+        return False
+    owners = objects.sequence(change.old, "metadata", "ownerReferences")
+    return change.kind != CLAIM or not any(objects.value(owner, "kind") in OF_MEMBERS for owner in owners)
+
+
+_COLLECTED = frozenset(resource.kind for resource in AROUND if resource.collected)
+
+
+def _collected(change: Change, state: State, now: datetime) -> Decision:
+    """Only freezes hold it: the collector tries again, and succeeds once they are over."""
+    decision = REGISTRY[change.kind].evaluate(change, replace(state, windows=()), now)
+    return decision if any(finding.rule == FREEZE_RULE for finding in decision.findings) else ALLOWED_AS_IS
 
 
 def evaluate_asking(

@@ -12,11 +12,11 @@ from tierguard.controller.webhooks.about import LONGEST_LIST, about, labelled, s
 from tierguard.controller.webhooks.stretches import SCALE, Group, Stretches, inside
 from tierguard.guard.freezes.break_glass import BREAK_GLASS
 from tierguard.guard.freezes.operations import OPERATION_LABEL, PROVIDER_LABEL, operation_freezes
-from tierguard.guard.model.state import KUBELET, State
+from tierguard.guard.model.state import COLLECTOR, KUBELET, State
 from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.definitions import DEFINITIONS
-from tierguard.guard.resources.registry import AROUND
+from tierguard.guard.resources.registry import AROUND, OF_MEMBERS
 from tierguard.guard.resources.resource import ABSENT, FINALIZERS, SPEC, STATUS, Path, Resource
 from tierguard.guard.survey import Surroundings
 from tierguard.guard.tiers.deletion import ALLOW_DELETION
@@ -43,6 +43,18 @@ def person(state: State) -> str:
 def person_or_job(state: State) -> str:
     """As `person`; but while operations may be frozen, new Jobs are asked about whoever makes them."""
     return disjunction(person(state), NEW_JOB) if operation_freezes(state.freezes) else person(state)
+
+
+def collected() -> str:
+    """Whether the garbage collector deletes what a freeze holds, for an owner that is gone (`decide.collects`)."""
+    kinds = [resource.resource for resource in AROUND if resource.collected]
+    of_members = f"oldObject.?{_OWNERS}.exists(r, {cel.one_of('r.kind', OF_MEMBERS)})"
+    return conjunction(
+        "request.operation == 'DELETE'",
+        f"request.userInfo.username == {cel.text(COLLECTOR)}",
+        cel.one_of(_RESOURCE, kinds),
+        f"!({_RESOURCE} == 'persistentvolumeclaims' && {of_members})",
+    )
 
 
 def broken_glass() -> str:
@@ -96,6 +108,7 @@ _EMPTY = {
     "finalizers": "[]",
     "imagePullSecrets": "[]",
     "ownerReferences": "[]",
+    "revision": "0",
     "secrets": "[]",
     "type": "''",
 }
@@ -103,7 +116,7 @@ _EMPTY = {
 
 
 def touches_metadata() -> str:
-    """The same of `status` and `finalize`, whose own part of the object is not held: what of its metadata is."""
+    """The same of `status` and `finalize`: what is held of the metadata, and a status that only controllers report."""
     paths = {path: None for resource in AROUND for path in resource.held if path[0] == "metadata"}
     finalized = conjunction("request.subResource == 'finalize'", _differ(("spec", "finalizers"), empty="[]"))
     annotations = ("metadata", "annotations")  # of a ServiceAccount, which has no status

@@ -116,12 +116,13 @@ def _asked(state: State, around: Surroundings, inside: str, strict: str, crowded
     guarded = conditions.guarded(state, around, strict)
     person = _condition("not-a-controller", conditions.person(state))
     elsewhere = disjunction(conjunction(touches, inside), conjunction(losing, unbroken))
+    collected = conditions.collected()
     jobs = conditions.NEW_JOB if operation_freezes(state.freezes) else "false"
     needless = disjunction(exempt, conditions.harmless_scaling(state))
     return Asked(
         [
-            person,
-            _condition("touches", conjunction(touches, f"!({exempt})")),
+            _condition("not-a-controller", disjunction(conditions.person(state), collected)),
+            _condition("touches", disjunction(collected, conjunction(touches, f"!({exempt})"))),
             _condition("can-be-guarded", guarded),
             _condition("inside-a-freeze", inside),
         ],

@@ -58,6 +58,9 @@ CONTROLLERS = frozenset(
 )
 """Who Kubernetes' own controllers are. What they write follows from a change that was already decided."""
 
+COLLECTOR = "system:serviceaccount:kube-system:generic-garbage-collector"
+"""Who deletes what has lost its owners. An owner of any kind: its end was judged by nobody."""
+
 KUBELET = "system:node:"
 """How the user names of kubelets begin (authorizer/node): they write what nodes observe, all the time."""
 

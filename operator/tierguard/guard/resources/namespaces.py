@@ -59,18 +59,27 @@ def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
     elif ends:
         kinds, sides = (ChangeKind.DELETE,), guarded
     else:
-        kinds, (sides, joining) = (ChangeKind.DECLASSIFY,), _moved(change, guarded, objects.labels(new), state)
-        if joining and not sides:
-            kinds, sides = (ChangeKind.CREATE,), joining
+        kind, sides = _relabelled(change, guarded, objects.labels(old), objects.labels(new), state)
+        kinds = (kind,)
     found += invalid
     if not sides and not found:
         return ALLOWED_AS_IS
     # The end of a deletion was decided when it began, and joining has always passed outside of freezes.
-    windows = () if kinds == (ChangeKind.CREATE,) or (ends and new is not None and not owned) else state.windows
+    windows = () if kinds[0] in _ONLY_FROZEN or (ends and new is not None and not owned) else state.windows
     matching = Matching.of(sides, state.freezes, windows, kinds)
     blocking = block(change, matching, now, "announcing it" if announcing else "")
     decision = compose(change, kinds, tier, [*blocking.findings, *found], blocking.possible_from, holds=blocking.holds)
     return blocking.on(decision)
+
+
+_ONLY_FROZEN = (ChangeKind.CREATE, ChangeKind.CONFIGURATION)
+_ADMITTED_BY = ("pod-security.kubernetes.io/enforce", "istio-injection", "istio.io/rev")
+"""How labels begin by which pods of a namespace are made otherwise, or not at all."""
+
+
+def _admits_otherwise(old: objects.Labels, new: objects.Labels) -> bool:
+    changed = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+    return any(str(key).startswith(_ADMITTED_BY) for key in changed)
 
 
 def _sheds_content(old: objects.KubeObject, new: objects.KubeObject) -> bool:
@@ -86,6 +95,18 @@ def _guarded(change: Change, old: objects.KubeObject, state: State) -> tuple[Cla
     known = state.namespaces.get(change.name)
     labels = known if known is not None and known == before else before
     return tuple(c for c in neighbours(change.name, labels, state).members if c.guarded(state))
+
+
+def _relabelled(
+    change: Change, guarded: tuple[Classified, ...], before: objects.Labels, after: objects.Labels, state: State
+) -> tuple[ChangeKind, tuple[Classified, ...]]:
+    """What other labels do, and to which workloads."""
+    left, joined = _moved(change, guarded, after, state)
+    if not left and joined:
+        return ChangeKind.CREATE, joined
+    if not left and _admits_otherwise(before, after):
+        return ChangeKind.CONFIGURATION, guarded
+    return ChangeKind.DECLASSIFY, left
 
 
 def _moved(
@@ -115,4 +136,5 @@ NAMESPACE = Resource(
     subresources={"status": (UPDATE,), "finalize": (UPDATE,)},
     namespaced=False,
     announced=True,
+    collected=False,
 )

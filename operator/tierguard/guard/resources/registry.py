@@ -33,5 +33,8 @@ AROUND: tuple[Resource, ...] = (
 )
 """Workloads and what is around them: what a freeze may hold."""
 
+OF_MEMBERS = ("Pod", "StatefulSet")
+"""Owners of the claims that go with a StatefulSet, with a member, or with a pod: made again, they need them gone."""
+
 REGISTRY: Mapping[str, Resource] = {resource.kind: resource for resource in (*AROUND, *OWN, DEFINITION, SCALED_OBJECT)}
 """The same, with tierguard's own kinds, their definitions, and what only the command meets."""

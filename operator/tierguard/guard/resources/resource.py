@@ -55,7 +55,8 @@ class Resource:
     `held` are the fields that a freeze may hold, as paths; a change of anything else of it passes. `subresources` maps each
     further path by which it can be changed to the operations there; `/scale` is not among them, as a Scale is another kind
     (`scaled`). `announced` says that its deletion is announced, in a freeze or not. `exempt_rotators` and
-    `exempt_autoscalers` say whose writes are no change to it.
+    `exempt_autoscalers` say whose writes are no change to it. `collected` says that a freeze holds its garbage collection:
+    who gave it an owner before deletes that in the freeze, whatever it is. Of what has guarded owners alone, none is held.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class Resource:
     announced: bool = False
     exempt_rotators: bool = False
     exempt_autoscalers: bool = False
+    collected: bool = True
 
     @property
     def full_name(self) -> str:

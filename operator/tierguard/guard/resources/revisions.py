@@ -44,6 +44,7 @@ CONTROLLER_REVISION = Resource(
     version="v1",
     resource="controllerrevisions",
     evaluate=evaluate_revision,
-    held=(("data",), LABELS, OWNERS, FINALIZERS),
+    held=(("data",), ("revision",), LABELS, OWNERS, FINALIZERS),
     ties=frozenset({Tie.PLACE}),
+    collected=False,
 )

@@ -265,6 +265,9 @@ def _volumes_go(workload: Workload) -> bool:
 
 
 _HELD = (SPEC, LABELS, OWNERS, ANNOUNCEMENT, FINALIZERS)
+# Pods are deleted freely, so whoever put a finalizer on one may take it off: queues and operators of databases do.
+# What they report is the kubelets' and readiness gates' to say, and nothing goes by it.
+_HELD_OF = {"Pod": (SPEC, LABELS, OWNERS, ANNOUNCEMENT)}
 
 
 def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] = ()) -> Resource:
@@ -276,14 +279,14 @@ def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] 
         version=entry.version,
         resource=entry.resource,
         evaluate=evaluate_workload,
-        # A Pod's status is what kubelets and readiness gates report, and nothing goes by it.
-        held=_HELD if kind == "Pod" else (*_HELD, STATUS),
+        held=_HELD_OF.get(kind, (*_HELD, STATUS)),
         ties=frozenset({Tie.LABELS, Tie.POD, *adopted}),
         operations=operations,
         subresources=dict.fromkeys(("status", *more), (UPDATE,)),
         scaled=entry.replicas is not None,
         announced=entry.announced_deletion,
         exempt_autoscalers=entry.replicas is not None,
+        collected=not entry.made_by_controllers,
     )
 
 
