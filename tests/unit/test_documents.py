@@ -54,7 +54,11 @@ def test_every_row_of_the_threat_model_has_a_number_of_its_own_and_a_test() -> N
     text = (REPOSITORY / "docs" / "threat-model.md").read_text(encoding="utf-8")
     rows = [int(number) for number in re.findall(r"^\| \*\*(\d+)\.\*\*", text, re.MULTILINE)]
     assert rows == list(range(1, len(rows) + 1))
-    shown = {
-        int(each) for line in re.findall(r"^([\d, and]+): ", text, re.MULTILINE) for each in re.findall(r"\d+", line)
-    }
+    shown = {number for line in re.findall(r"^- (\d[\dtoand, ]*): ", text, re.MULTILINE) for number in numbers(line)}
     assert set(rows) - shown == set()
+
+
+def numbers(line: str) -> Iterator[int]:
+    """Those of `1, 3 to 5 and 9`."""
+    for first, last in re.findall(r"(\d+)(?: to (\d+))?", line):
+        yield from range(int(first), int(last or first) + 1)
