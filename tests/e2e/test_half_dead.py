@@ -12,7 +12,7 @@ from tests.e2e.world import DANA, Answer, EmbeddedWorld, only_in
 pytestmark = pytest.mark.embedded  # kills the processes
 
 DEAD = "failed calling webhook"
-AHEAD = timedelta(seconds=15)
+AHEAD = timedelta(seconds=20)
 
 
 def deploys(world: EmbeddedWorld, namespace: str, name: str) -> Answer:
@@ -61,7 +61,7 @@ def test_a_stretch_that_begins_while_no_operator_lives_holds_what_carries_a_cloc
             assert deploys(world, namespace, "payment-core").passed
             # A tier that no operator hears of.
             world.ok("label", "namespace", namespace, "tierguard.io/tier=2")
-            world.until("it holds", lambda: "is frozen by soon-" in deploys(world, namespace, "payment-core").out)
+            world.until("it holds", lambda: "is frozen by soon-" in deploys(world, namespace, "payment-core").out, 60)
             for answer in (deploys(world, namespace, "plain"), scales_down(world, namespace, "payment-core")):
                 assert "is frozen by soon-" in answer.out
             with without_webhooks(world, *WEBHOOKS):
