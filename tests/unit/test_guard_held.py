@@ -646,3 +646,14 @@ def test_a_freeze_of_other_tiers_holds_nothing_here() -> None:
     others = freeze("analytics", "2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z", scope={"tiers": [3, 4]})
 
     assert possible_from("2026-11-11T00:00:00Z", others) == at("2026-11-11T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("now", "possible"),
+    [("2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z"), ("2026-11-09T23:59:59Z", "2026-11-09T23:59:59Z")],
+)
+def test_what_leaves_a_freeze_is_held_from_a_day_before_it_begins(now: str, possible: str) -> None:
+    coming = freeze("promotion", "2026-11-11T00:00:00Z", "2026-11-12T00:00:00Z")
+
+    assert possible_from(now, coming, kinds=(ChangeKind.DECLASSIFY,)) == at(possible)
+    assert possible_from(now, coming, kinds=(ChangeKind.ROLLOUT,)) == at(now)

@@ -83,6 +83,13 @@ def test_who_scales_down_in_a_freeze_is_listed_and_the_autoscaler_is_not() -> No
     assert account(scaled(3, "kubectl"), scaled(1), state)  # who empties managedFields hides nothing
 
 
+@pytest.mark.parametrize(("ahead", "listed"), [(timedelta(hours=23), 1), (timedelta(hours=25), 0)])
+def test_a_workload_that_leaves_its_tier_the_day_before_a_freeze_is_listed(ahead: timedelta, listed: int) -> None:
+    coming = manifests.freeze("promotion", startsAt=(NOW + ahead).isoformat())
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "payments"}}
+    assert len(account(core(), core(tier="4"), picture([namespace, coming, core()]))) == listed
+
+
 def test_what_an_autoscaler_did_excuses_nothing_else() -> None:
     rolled_out = manifests.with_image(scaled(1, "kube-controller-manager"), "registry.example.com/core:9")
     (line,) = account(scaled(3), rolled_out, pictured())

@@ -1,7 +1,7 @@
 """What the API server asks itself before it asks the webhook, as CEL text. Pure.
 
 The text may select too much (the webhook then says "not ours"), never too little. Which webhook is asked is decided by two
-questions: does the change touch what a freeze keeps as it is (`touches`), and is it inside a stretch (`closed`)?
+questions: does the change touch what a freeze may hold (`touches`), and is it inside a stretch that may mean it (`held`)?
 """
 
 import json
@@ -41,7 +41,7 @@ def person(state: State) -> str:
 
 
 def person_or_job(state: State) -> str:
-    """As `person`; but while operations may be frozen, new Jobs are asked about whoever makes them."""
+    """As `person`; but while operations may be frozen, new Jobs go to the webhook, also those of controllers."""
     return disjunction(person(state), NEW_JOB) if operation_freezes(state.freezes) else person(state)
 
 
@@ -149,7 +149,7 @@ def announced() -> str:
 def of_definitions() -> str:
     """Whether it takes one of our CustomResourceDefinitions away, leads to it, or changes how our resources are read.
 
-    The last is not asked about for who may bypass freezes: a new version of the chart must install while no webhook answers.
+    The last does not concern users who may bypass freezes: a new version of the chart must install while no webhook answers.
     """
     version = f"v.?name.orValue('') == {cel.text(VERSION)} && v.?served.orValue(false) && v.?storage.orValue(false)"
     rewrites = disjunction(_differ(SPEC), _differ(STATUS))
@@ -168,7 +168,7 @@ def of_definitions() -> str:
 def guarded(state: State, around: Surroundings, unknown: str) -> str:
     """Whether any freeze, window or policy can mean what the request is about.
 
-    It names no tier and no freeze: what is declared while no operator is alive is asked about all the same.
+    It names no tier and no freeze: what is declared while no operator is alive is sent to the webhook too.
     """
     terms = [labelled(state, None), *(scope(policy.scope, state) for policy in state.policies)]
     if operation_freezes(state.freezes):

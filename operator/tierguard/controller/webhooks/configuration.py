@@ -1,8 +1,8 @@
 """The ValidatingWebhookConfiguration that the operator keeps. Pure.
 
-Who need not be asked about is kept out inside the API server: controllers and kubelets, and whatever no tier, freeze,
+The API server itself leaves out what needs no review: writes of controllers and kubelets, and objects that no tier, freeze,
 window or policy can select. The cheapest review is the one that never leaves the API server. What remains goes to exactly
-one of five webhooks; with several answers the API server would show whichever comes first.
+one of five kinds of webhook; with several answers the API server would show whichever comes first.
 
 - `active-freeze.tierguard.io` (Fail): everything that a freeze may hold, inside one of its stretches.
 - `deletion.tierguard.io` (Fail): deletion that nobody announced, what leads to it, and our CustomResourceDefinitions.
@@ -176,7 +176,7 @@ def configuration(
     excluded = [*EXEMPT_NAMESPACES, endpoint.namespace]
     spared = {"key": _NAME_LABEL, "operator": "NotIn", "values": excluded}
     webhooks: list[dict[str, Any]] = []
-    # What is in no namespace is matched whatever the selector says: it is asked about once.
+    # A namespaceSelector matches everything that is in no namespace, so only one of the two lists such kinds.
     kinds = (
         (asked.elsewhere, "", "DoesNotExist", (DEFINITION,), OWN),
         (asked.in_tier, f"{IN_TIER}.", "Exists", (), ()),
@@ -223,7 +223,7 @@ def clock_policy(
     }
 
 
-# The paths and operations of a kind that each webhook is asked about.
+# The paths and operations of a kind that each webhook gets.
 Paths = Mapping[str, tuple[str, ...]]
 """Operations by subresource; "" is the object itself."""
 

@@ -54,7 +54,7 @@ _LENIENT = SCALING | {ChangeKind.ROLLBACK, ChangeKind.RESTART, ChangeKind.PAUSE,
 
 
 def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
-    """Decide a change to a Deployment, StatefulSet, DaemonSet, ReplicaSet, Pod, Job or CronJob."""
+    """Decide a change to a workload: any of `WORKLOADS`."""
     old = None if change.old is None else Workload.of(change.old)
     new = None if change.new is None else Workload.of(change.new)
     if (old is None and new is None) or gone_already(change):
