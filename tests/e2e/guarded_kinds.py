@@ -126,7 +126,7 @@ def _around(kind: str, which: str) -> Document:
         },
         "ResourceQuota": {"spec": {"hard": {"services.nodeports": "100"}}},
         "LimitRange": {"spec": {"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "1Ti"}}]}},
-        "ControllerRevision": {"metadata": {"labels": {"app": f"statefulset-{which}"}}, "data": {}, "revision": 1},
+        "ControllerRevision": {"metadata": {"labels": {"app": f"statefulset-{STORED}"}}, "data": {}, "revision": 1},
     }
     return found[kind]
 
