@@ -16,8 +16,8 @@ import kubernetes.client
 import kubernetes.config
 import urllib3
 
+from tests.chaos.mix import FREE, GUARDED, ON_OWN, WEIGHTS, Kind, Mix, Request
 from tests.cluster.controlplane import ControlPlane
-from tests.e2e import manifests
 
 CLIENTS = 6
 OWN = 4
@@ -25,56 +25,6 @@ OWN = 4
 APART_SECONDS = 1.1
 """Two changes of one object by one manager within a second leave no new time: without a webhook the second is refused."""
 PATIENCE_SECONDS = 15.0
-GUARDED, FREE = "guarded", "free"
-CONFIG = "settings"
-
-Document = dict[str, Any]
-
-
-class Kind(Enum):
-    """A kind of write, and what a freeze of tiers 0 and 1 means for it."""
-
-    ROLLOUT = "template"
-    CREATE = "create"
-    DELETE = "delete"
-    SCALE_DOWN = "scale down"
-    CONFIGURE = "configuration"
-    AUTOSCALE = "autoscaler"
-    CONTROLLER = "controller"
-    UNGUARDED = "tier 3"
-    NOTE = "annotation"
-
-
-STRICT = frozenset({Kind.ROLLOUT, Kind.CREATE, Kind.DELETE})
-"""Must never pass in a freeze, whatever is dead."""
-LENIENT = frozenset({Kind.SCALE_DOWN, Kind.CONFIGURE})
-"""Refused in a freeze by a webhook that is there; without one they pass, and are found afterwards."""
-ALWAYS_HELD = frozenset({Kind.DELETE})
-"""Refused outside of a freeze as well: deletion that nobody announced."""
-WEIGHTS = {
-    Kind.ROLLOUT: 6,
-    Kind.CREATE: 3,
-    Kind.DELETE: 3,
-    Kind.SCALE_DOWN: 1,
-    Kind.CONFIGURE: 1,
-    Kind.AUTOSCALE: 3,
-    Kind.CONTROLLER: 2,
-    Kind.UNGUARDED: 2,
-    Kind.NOTE: 2,
-}
-
-
-_ON_GUARDED = frozenset({Kind.ROLLOUT, Kind.DELETE, Kind.SCALE_DOWN, Kind.AUTOSCALE, Kind.NOTE})
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is sent; `instead` names a controller of Kubernetes' in whose name."""
-
-    method: str
-    path: str
-    body: Document | None = None
-    instead: str = ""
 
 
 class Fate(Enum):
@@ -112,16 +62,11 @@ class Load:
     _number: Iterator[int] = field(default_factory=itertools.count)
 
     def prepare(self, admin: Callable[..., tuple[int, Any]]) -> None:
-        """Make what is written to. Paused: what a rollout does to pods is not what this is about."""
-        apps = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
-        for client, own in itertools.product(range(CLIENTS), range(OWN)):
-            for prefix, tier in ((GUARDED, "1"), (FREE, "3")):
-                made = manifests.deployment(self.namespace, f"{prefix}-{client}-{own}", tier=tier, replicas=2)
-                made["spec"]["paused"] = True
-                made["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": CONFIG}}]
-                _made(admin("POST", apps, made))
-        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CONFIG}, "data": {"n": "0"}}
-        _made(admin("POST", f"/api/v1/namespaces/{self.namespace}/configmaps", config))
+        """Make what is written to."""
+        for collection, made in Mix(self.namespace).prepared(CLIENTS, OWN):
+            status, said = admin("POST", collection, made)
+            if status != HTTPStatus.CREATED:
+                raise RuntimeError(said)
 
     def run(self, seed: int, user: str, enough: int, least_seconds: float, most_seconds: float) -> list[Write]:
         """Write until `enough` writes were answered and `least_seconds` have passed, or `most_seconds` have."""
@@ -155,6 +100,7 @@ class _Client:
         self._number = number
         self._draw = draw
         self._changed: dict[str, float] = {}
+        self._mix = Mix(load.namespace)
 
     def work(self, writes: list[Write], going: Callable[[], bool]) -> None:
         while going():
@@ -170,31 +116,13 @@ class _Client:
 
     def _request(self, kind: Kind) -> Request | None:
         """None when it is too early for another change of the same object."""
-        namespace, unique = self._load.namespace, f"{self._number}-{self._load.number()}"
-        apps = f"/apis/apps/v1/namespaces/{namespace}/deployments"
-        core = f"/api/v1/namespaces/{namespace}"
-        unguarded = f"{apps}/{FREE}-{self._number}-{self._draw.randrange(OWN)}"
-        if kind not in _ON_GUARDED:
-            return {
-                Kind.CREATE: Request("POST", apps, manifests.deployment(namespace, f"new-{unique}", replicas=0)),
-                Kind.CONFIGURE: Request("PATCH", f"{core}/configmaps/{CONFIG}", {"data": {"n": unique}}),
-                Kind.CONTROLLER: Request("POST", f"{core}/pods", _pod(namespace, unique), "replicaset-controller"),
-                Kind.UNGUARDED: Request("PATCH", unguarded, _image(unique)),
-            }[kind]
-        guarded = self._free(GUARDED)
-        if guarded is None or (kind is Kind.SCALE_DOWN and guarded in self._load.low):
+        own = self._free(GUARDED) if kind in ON_OWN else ""
+        if own is None or (kind is Kind.SCALE_DOWN and own in self._load.low):
             return None
-        path = f"{apps}/{guarded}"
-        if kind is not Kind.DELETE:
-            self._changed[guarded] = time.monotonic()
-        more = {"spec": {"replicas": self._draw.randint(2, 4)}}
-        return {
-            Kind.ROLLOUT: Request("PATCH", path, _image(unique)),
-            Kind.DELETE: Request("DELETE", path),
-            Kind.SCALE_DOWN: Request("PATCH", f"{path}/scale", {"spec": {"replicas": 1}}),
-            Kind.AUTOSCALE: Request("PATCH", f"{path}/scale", more, "horizontal-pod-autoscaler"),
-            Kind.NOTE: Request("PATCH", path, {"metadata": {"annotations": {"note": unique}}}),
-        }[kind]
+        if kind in ON_OWN and kind is not Kind.DELETE:
+            self._changed[own] = time.monotonic()
+        unguarded = f"{FREE}-{self._number}-{self._draw.randrange(OWN)}"
+        return self._mix.write(kind, own, unguarded, f"{self._number}-{self._load.number()}", self._draw)
 
     def _scaled(self, kind: Kind, path: str, fate: Fate) -> None:
         name = path.rpartition("/scale")[0].rpartition("/")[2]
@@ -213,7 +141,7 @@ class _Client:
         method, path = request.method, request.path
         headers = {"Content-Type": "application/merge-patch+json" if method == "PATCH" else "application/json"}
         query = {"fieldManager": f"client-{self._number}"}
-        if path.endswith("/pods"):
+        if request.dry:
             query["dryRun"] = "All"
         if request.instead:
             query.pop("fieldManager")
@@ -259,23 +187,3 @@ def _connected(kubeconfig: Any) -> tuple[str, urllib3.PoolManager]:
     configuration = kubernetes.client.Configuration()
     kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
     return configuration.host, kubernetes.client.ApiClient(configuration).rest_client.pool_manager
-
-
-def _image(unique: str) -> Document:
-    """A merge patch: another template, whatever is in it now."""
-    return {"spec": {"template": {"metadata": {"annotations": {"release": unique}}}}}
-
-
-def _pod(namespace: str, unique: str) -> Document:
-    spec = manifests.deployment(namespace)["spec"]["template"]
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {**spec["metadata"], "name": f"pod-{unique}"},
-        "spec": spec["spec"],
-    }
-
-
-def _made(answer: tuple[int, Any]) -> None:
-    if answer[0] != HTTPStatus.CREATED:
-        raise RuntimeError(answer[1])

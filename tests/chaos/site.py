@@ -14,7 +14,7 @@ from tests.cluster.install import OPERATORS, RELEASE, WEBHOOKS, Tierguard
 from tests.cluster.processes import poll
 from tests.e2e import manifests
 from tests.e2e.outage import compiled
-from tests.e2e.world import EmbeddedWorld, only_in
+from tests.e2e.world import DANA, EmbeddedWorld, only_in
 from tierguard.controller.unreviewed.accountant import SETTLED
 
 NAMESPACE = "payments"
@@ -42,6 +42,8 @@ class Site:
         """Install tierguard, and make what is written to."""
         self.tierguard.install()
         self.world.create_namespace(NAMESPACE)
+        self.world.ok("create", "role", "ci", "-n", NAMESPACE, "--verb=*", "--resource=deployments.apps/status")
+        self.world.ok("create", "rolebinding", "ci", "-n", NAMESPACE, "--role=ci", f"--user={DANA}")
         self.load.prepare(self.world.call)
         self.world.apply(manifests.deployment(NAMESPACE, PROBE, replicas=2))
         far = manifests.freeze(
@@ -111,9 +113,9 @@ class Site:
         assert poll(holds, most), f"not true after {most:.0f} s: {what}"
         return time.monotonic() - began
 
-    def listed(self) -> frozenset[str]:
+    def listed(self, freeze: str) -> frozenset[str]:
         """The changes that the freeze's status lists as let through: the newest ones."""
-        found: Any = self.world.get("ofz", FREEZE)
+        found: Any = self.world.get("ofz", freeze)
         return frozenset((found or {}).get("status", {}).get("passedUnjudged") or ())
 
     def _mount(self) -> None:

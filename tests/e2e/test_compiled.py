@@ -8,19 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.ports import free_port
 from tests.e2e import manifests
+from tests.e2e.nobody import CONFIGURATIONS, put
 from tests.e2e.world import DANA, EmbeddedWorld
 from tierguard.cli.picture import picture
-from tierguard.controller.options import Endpoint
-from tierguard.controller.webhooks.configuration import ACTIVE_FREEZE, compiled, configuration
-from tierguard.controller.webhooks.stretches import MOST_ENTRIES, MOST_INTERVALS, Stretches
+from tierguard.controller.webhooks.configuration import ACTIVE_FREEZE
+from tierguard.controller.webhooks.stretches import MOST_ENTRIES, MOST_INTERVALS
 from tierguard.guard.decide import evaluate
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Outcome
-from tierguard.guard.model.state import State
-from tierguard.guard.survey import survey
 
 pytestmark = pytest.mark.embedded
 
@@ -28,7 +25,6 @@ Document = dict[str, Any]
 SEED = 20261111
 FREEZES = 60
 HOUR = timedelta(hours=1)
-CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 
 
 def some_freeze(draw: random.Random, namespace: str, now: datetime, number: int) -> Document:
@@ -64,25 +60,6 @@ def changes(namespace: str) -> list[tuple[Document, Document]]:
     return found
 
 
-def canary(like: Document, number: int) -> Document:
-    """A webhook by which to see that the API server goes by this version of the configuration."""
-    condition = {"name": "canary", "expression": f"request.name == 'canary-{number}'"}
-    rule = {
-        "apiGroups": [""],
-        "apiVersions": ["v1"],
-        "resources": ["configmaps"],
-        "operations": ["CREATE"],
-        "scope": "*",
-    }
-    return {**like, "name": "canary.tierguard.io", "matchConditions": [condition], "rules": [rule]}
-
-
-def in_use(world: EmbeddedWorld, namespace: str, number: int) -> bool:
-    probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"canary-{number}", "namespace": namespace}}
-    status, _ = world.call("POST", f"/api/v1/namespaces/{namespace}/configmaps", probe, dryRun="All")
-    return status >= HTTPStatus.BAD_REQUEST
-
-
 def asks_nobody(world: EmbeddedWorld, path: str, new: Document, manager: str) -> bool:
     """Whether the API server refuses the change, as the webhook that it would ask is not there."""
     # A manager of its own: a second write by one manager in one second counts as inside.
@@ -91,29 +68,6 @@ def asks_nobody(world: EmbeddedWorld, path: str, new: Document, manager: str) ->
         return False
     assert "failed calling webhook" in said["message"], said
     return True
-
-
-def put(world: EmbeddedWorld, namespace: str, name: str, state: State, now: datetime, number: int) -> Stretches:
-    """Have the API server go by what `state` compiles to, in `namespace`, with nobody there to be asked."""
-    asked = compiled(state, survey(state, now), now)
-    nobody = Endpoint("none", "none", 443, f"https://127.0.0.1:{free_port()}")
-    made: Document = copy.deepcopy(dict(configuration(name, nobody, b"", asked, None)))
-    only = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-    made["webhooks"] = [
-        {**webhook, "namespaceSelector": only, "timeoutSeconds": 1}
-        for webhook in made["webhooks"]
-        if webhook["name"] == ACTIVE_FREEZE
-    ]
-    made["webhooks"][0]["clientConfig"].pop("caBundle")
-    made["webhooks"].append(canary(made["webhooks"][0], number))
-    verb, where = ("POST", CONFIGURATIONS) if number == 0 else ("PUT", f"{CONFIGURATIONS}/{name}")
-    if number:
-        stored = world.call("GET", where)[1]["metadata"]
-        made["metadata"]["resourceVersion"] = stored["resourceVersion"]
-    status, said = world.call(verb, where, made)
-    assert status < HTTPStatus.BAD_REQUEST, said
-    world.until("the API server goes by it", lambda: in_use(world, namespace, number))
-    return asked.stretches
 
 
 def test_without_a_webhook_the_api_server_refuses_what_the_engine_refuses(world: EmbeddedWorld, namespace: str) -> None:
@@ -131,7 +85,7 @@ def test_without_a_webhook_the_api_server_refuses_what_the_engine_refuses(world:
         for number in range(FREEZES):
             freezes = [some_freeze(draw, namespace, now, n) for n in range(draw.randint(1, 4))]
             state = picture([place, *freezes, *(old for old, _ in pairs)])
-            put(world, namespace, name, state, now, number)
+            put(world, name, (namespace,), state, now, number, {ACTIVE_FREEZE})
             marker = f"round-{number}"
             for old, new in pairs:
                 decision = evaluate(
@@ -207,7 +161,8 @@ def test_a_year_of_freezes_and_fifty_field_managers_cost_the_api_server_not_too_
         return said
 
     try:
-        compiled_as = put(world, namespace, name, picture([place, *freezes, workload]), now, 0)
+        state = picture([place, *freezes, workload])
+        compiled_as = put(world, name, (namespace,), state, now, 0, {ACTIVE_FREEZE})
         assert (compiled_as.intervals, compiled_as.coarsened) == (stretches, False)
         assert told(MOST_ENTRIES - 1, "outside") == ""
         assert "failed calling webhook" in told(50, "crowd")

@@ -54,17 +54,16 @@ def patched(world: EmbeddedWorld, namespace: str, what: str, change: dict[str, A
     world.ok("patch", what, "-n", namespace, "--type=merge", "-p", json.dumps(change), *more, user=DANA)
 
 
-def test_what_passed_in_a_freeze_with_everybody_dead_is_listed(world: EmbeddedWorld, namespace: str) -> None:
+def test_what_passed_outside_a_window_with_everybody_dead_is_listed(world: EmbeddedWorld, namespace: str) -> None:
     maps = [plain("ConfigMap", namespace, name, data={"max": "1"}) for name in ("payment-core", "auto", "unread")]
     answer = world.apply(*maps, autoscaler(namespace), reading(namespace), reading(namespace, "auto"), user=DANA)
     assert answer.passed, answer.out
-    freeze = dict(only_in(namespace, manifests.freeze(f"dead-{namespace[-12:]}")))
-    name = freeze["metadata"]["name"]
-    with world.in_force(freeze):
-        world.until("the API server knows the freeze", lambda: compiled(world, name))
+    window = dict(only_in(namespace, manifests.window(f"dead-{namespace[-12:]}", {"dates": ["2056-02-29"]})))
+    name = window["metadata"]["name"]
+    with world.in_force(window):
         places = ("Deployment/payment-core", "Deployment/auto", "HorizontalPodAutoscaler/core")
         kept = [f"{namespace}/{place}" for place in (*places, "PartialObjectMetadata/payment-core")]
-        seen(world, f"OperationalFreeze/{name}", *kept)
+        seen(world, f"ChangeWindow/{name}", *kept)
         with without_webhooks(world, *WEBHOOKS):
             with without_operators(world):
                 world.ok("scale", CORE, "--replicas=2", "-n", namespace, user=DANA)
@@ -74,14 +73,12 @@ def test_what_passed_in_a_freeze_with_everybody_dead_is_listed(world: EmbeddedWo
                 patched(world, namespace, "deployment/auto", {"spec": {"replicas": 2}}, *MACHINE)
                 patched(world, namespace, "cm/unread", {"data": {"max": "9"}})
                 patched(world, namespace, "cm/auto", {"metadata": {"labels": {"a": "b"}}})
-                refused = world.kubectl("set", "image", CORE, "app=other:2", "-n", namespace, user=DANA)
-                assert not refused.passed  # the API server holds that by itself
             expected = [
-                f"{namespace}/ConfigMap/payment-core: by kubectl-patch, freeze/ActiveFreeze",
-                f"{namespace}/Deployment/payment-core: by kubectl, freeze/ActiveFreeze",
-                f"{namespace}/HorizontalPodAutoscaler/core: deleted, freeze/ActiveFreeze",
+                f"{namespace}/ConfigMap/payment-core: by kubectl-patch, window/ClosedWindow",
+                f"{namespace}/Deployment/payment-core: by kubectl, window/ClosedWindow",
+                f"{namespace}/HorizontalPodAutoscaler/core: deleted, window/ClosedWindow",
             ]
-            world.until("all is listed", lambda: listed(world, "ofz", name) == expected, SECONDS)
+            world.until("all is listed", lambda: listed(world, "cw", name) == expected, SECONDS)
         world.until("and told, once each", lambda: len(events(world, namespace, "PassedUnjudged")) == 3)
 
         # Whoever comes next finds the same, and tells nothing twice.
@@ -89,8 +86,30 @@ def test_what_passed_in_a_freeze_with_everybody_dead_is_listed(world: EmbeddedWo
         with without_operators(world):
             pass
         looked_back(world, again)
-        assert listed(world, "ofz", name) == expected
+        assert listed(world, "cw", name) == expected
         assert len(events(world, namespace, "PassedUnjudged")) == 3
+
+
+def test_in_a_freeze_with_everybody_dead_nothing_passes_that_it_holds(world: EmbeddedWorld, namespace: str) -> None:
+    maps = [plain("ConfigMap", namespace, name, data={"max": "1"}) for name in ("payment-core", "unread")]
+    answer = world.apply(*maps, autoscaler(namespace), reading(namespace), user=DANA)
+    assert answer.passed, answer.out
+    freeze = dict(only_in(namespace, manifests.freeze(f"dead-{namespace[-12:]}")))
+    with world.in_force(freeze):
+        world.until("the API server knows the freeze", lambda: compiled(world, freeze["metadata"]["name"]))
+        with without_webhooks(world, *WEBHOOKS), without_operators(world):
+            for held in (
+                ("set", "image", CORE, "app=other:2"),
+                ("scale", CORE, "--replicas=2"),
+                ("delete", "hpa", "core"),
+                ("patch", "cm/payment-core", "--type=merge", "-p", '{"data":{"max":"9"}}'),
+            ):
+                refused = world.kubectl(*held, "-n", namespace, user=DANA)
+                assert "failed calling webhook" in refused.out, held
+            # More pods, what nobody reads, and what no freeze holds of anything pass.
+            world.ok("scale", CORE, "--replicas=9", "-n", namespace, user=DANA)
+            patched(world, namespace, "cm/unread", {"data": {"max": "9"}})
+            patched(world, namespace, "cm/payment-core", {"metadata": {"labels": {"a": "b"}}})
 
 
 def test_a_rollout_outside_a_window_with_everybody_dead_is_listed_but_not_an_earlier_one(
@@ -164,9 +183,10 @@ def test_what_passes_while_an_operator_looks_on_is_listed_at_once(world: Embedde
     )
     assert answer.passed, answer.out
     policy = dict(only_in(namespace, manifests.policy(f"live-{namespace[-12:]}", {"isolation": {}})))
-    freeze = dict(only_in(namespace, manifests.freeze(f"live-{namespace[-12:]}")))
-    name = freeze["metadata"]["name"]
-    with world.in_force(freeze, policy):
+    # Outside of a window: what a freeze holds does not pass.
+    window = dict(only_in(namespace, manifests.window(f"live-{namespace[-12:]}", {"dates": ["2056-02-29"]})))
+    name = window["metadata"]["name"]
+    with world.in_force(window, policy):
         made = datetime.now(UTC)
         world.until("it is settled", lambda: datetime.now(UTC) - made > timedelta(seconds=6))
         with without_webhooks(world, *WEBHOOKS):
@@ -175,10 +195,10 @@ def test_what_passes_while_an_operator_looks_on_is_listed_at_once(world: Embedde
             world.ok("delete", "networkpolicy", "core", "-n", namespace, user=DANA)
             world.ok("scale", CORE, "--replicas=2", "-n", namespace, user=DANA)
             expected = [
-                f"{namespace}/ConfigMap/payment-core: by kubectl-patch, freeze/ActiveFreeze",
-                f"{namespace}/Deployment/payment-core: by kubectl, freeze/ActiveFreeze",
-                f"{namespace}/PodDisruptionBudget/own: deleted, freeze/ActiveFreeze",
+                f"{namespace}/ConfigMap/payment-core: by kubectl-patch, window/ClosedWindow",
+                f"{namespace}/Deployment/payment-core: by kubectl, window/ClosedWindow",
+                f"{namespace}/PodDisruptionBudget/own: deleted, window/ClosedWindow",
             ]
-            world.until("all is listed", lambda: listed(world, "ofz", name) == expected, SECONDS)
+            world.until("all is listed", lambda: listed(world, "cw", name) == expected, SECONDS)
             line = f"{namespace}/NetworkPolicy/core: deleted, isolation/"
             world.until("so is the policy's", lambda: line in "".join(listed(world, "ptp", name)), SECONDS)

@@ -171,7 +171,7 @@ class EmbeddedWorld(WorldBase):
     ) -> tuple[int, Any]:
         """Call the API server without a kubectl: status and decoded answer.
 
-        As `user`, or as the administrator, who may call himself `instead`.
+        As `user`, or as the administrator, who may call himself `instead`. What is PATCHed is a merge patch.
         """
         api = self._clients.get(user)
         if api is None:
@@ -180,11 +180,12 @@ class EmbeddedWorld(WorldBase):
             kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
             api = self._clients[user] = kubernetes.client.ApiClient(configuration)
         impersonated = {"Impersonate-User": instead, "Impersonate-Group": "system:masters"} if instead else {}
+        content = "application/merge-patch+json" if method == "PATCH" else "application/json"
         answer = api.rest_client.pool_manager.request(
             method,
             f"{api.configuration.host}{path}?{urlencode(query)}",
             body=None if body is None else json.dumps(body),
-            headers={"Content-Type": "application/json", "Accept": "application/json", **impersonated},
+            headers={"Content-Type": content, "Accept": "application/json", **impersonated},
         )
         return answer.status, json.loads(answer.data)
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.chaos.__main__ import FROZEN, OUTSIDE, due_across, due_in
-from tests.chaos.clients import Fate, Kind, Write, fate_of
+from tests.chaos.__main__ import FROZEN, OUTSIDE, due_across, due_in, unanswered
+from tests.chaos.clients import Fate, Write, fate_of
 from tests.chaos.document import document
+from tests.chaos.mix import ALWAYS_HELD, CLOCKLESS, HELD_IN_A_FREEZE, PASS, WEIGHTS, Kind
 from tests.chaos.table import COLUMNS, Row, cells, markdown
 
 START, END = 1000.0, 1020.0
@@ -19,7 +20,7 @@ def row(phase: str, *writes: Write) -> Row:
     return Row("a fault", phase, [*sound, *writes], due_in(phase))
 
 
-@pytest.mark.parametrize("kind", [Kind.ROLLOUT, Kind.CREATE, Kind.DELETE])
+@pytest.mark.parametrize("kind", sorted(HELD_IN_A_FREEZE, key=str))
 def test_what_must_not_pass_in_a_freeze_breaks_the_promise_when_it_does(kind: Kind) -> None:
     broken = row(FROZEN, write(kind, Fate.ADMITTED))
     assert broken.admitted == 1
@@ -27,7 +28,7 @@ def test_what_must_not_pass_in_a_freeze_breaks_the_promise_when_it_does(kind: Ki
     assert row(FROZEN, write(kind, Fate.REFUSED), write(kind, Fate.UNANSWERED)).failures == []
 
 
-@pytest.mark.parametrize("kind", [Kind.AUTOSCALE, Kind.CONTROLLER, Kind.UNGUARDED, Kind.NOTE])
+@pytest.mark.parametrize("kind", sorted(PASS, key=str))
 @pytest.mark.parametrize("phase", [FROZEN, OUTSIDE])
 def test_what_no_freeze_holds_must_always_pass(kind: Kind, phase: str) -> None:
     broken = row(phase, write(kind, Fate.REFUSED))
@@ -35,15 +36,34 @@ def test_what_no_freeze_holds_must_always_pass(kind: Kind, phase: str) -> None:
     assert "wrongly refused: 1" in broken.failures[0]
 
 
-def test_what_the_failure_policy_lets_pass_is_counted_and_no_breach() -> None:
-    lenient = row(FROZEN, write(Kind.SCALE_DOWN, Fate.ADMITTED), write(Kind.CONFIGURE, Fate.REFUSED))
-    assert (lenient.let_through, lenient.lenient, lenient.failures) == (1, 2, [])
+def test_each_kind_of_write_is_sent_and_is_one_or_the_other() -> None:
+    assert WEIGHTS.keys() == set(Kind)
+    assert CLOCKLESS | ALWAYS_HELD <= HELD_IN_A_FREEZE
 
 
-def test_outside_only_an_unannounced_deletion_may_be_refused() -> None:
+def test_a_kind_that_nobody_answered_is_told() -> None:
+    answered = row(FROZEN, write(Kind.ROLLOUT, Fate.REFUSED), write(Kind.OWNER, Fate.UNANSWERED))
+    assert Kind.OWNER in unanswered([answered])
+    assert not {Kind.ROLLOUT, Kind.NOTE} & set(unanswered([answered]))
+
+
+@pytest.mark.parametrize("kind", sorted(CLOCKLESS, key=str))
+def test_what_carries_no_clock_is_counted_in_a_freeze_that_nobody_told_the_api_server_of(kind: Kind) -> None:
+    sound = [write(Kind.NOTE, Fate.ADMITTED)] * 100
+    across = Row(
+        "a fault", "across", [*sound, write(kind, Fate.ADMITTED), write(kind, Fate.REFUSED)], due_across(START, END)
+    )
+    assert (across.let_through, len(across.untold), across.failures) == (1, 2, [])
+    assert "1 of 2" in cells(across)
+    assert row(FROZEN, write(kind, Fate.ADMITTED)).admitted == 1
+
+
+def test_outside_only_an_unannounced_deletion_and_an_owner_by_status_may_be_refused() -> None:
     assert row(OUTSIDE, write(Kind.DELETE, Fate.REFUSED)).failures == []
     assert row(OUTSIDE, write(Kind.DELETE, Fate.ADMITTED)).admitted == 1
-    assert row(OUTSIDE, write(Kind.ROLLOUT, Fate.REFUSED)).refused == 1
+    assert row(OUTSIDE, write(Kind.OWNER, Fate.ADMITTED)).admitted == 1
+    for kind in HELD_IN_A_FREEZE - ALWAYS_HELD:
+        assert row(OUTSIDE, write(kind, Fate.REFUSED)).refused == 1
 
 
 def test_too_few_answers_are_no_proof() -> None:

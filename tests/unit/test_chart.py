@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 import tierguard
-from tierguard.guard.model.state import AUTOSCALERS, CONTROLLERS, ROTATORS
+from tests.unit.reviews import SilentApi
+from tierguard.cluster.cache import ClusterCache
+from tierguard.guard.model.state import AUTOSCALERS, CONTROLLERS, ROTATORS, Identities
 
 pytestmark = pytest.mark.cluster  # Helm is built along with the control plane
 
@@ -334,6 +336,25 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         row("", "secrets", "create"),
         row("", "secrets", "get patch", "tierguard-webhook-tls", "tierguard-webhook-ca"),
     }
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_component_may_watch_exactly_what_it_watches(rendered: list[Object], component: str) -> None:
+    whole = component == "operator"
+    cache = ClusterCache(SilentApi(), "guard", Identities(), status=whole, configuration=whole)
+    watched = {reflector.collection.path for reflector in cache._reflectors}
+    everywhere = {_place(path) for path in watched if "/namespaces/" not in path}
+    own = {_place(path.replace("/namespaces/guard", "")) for path in watched if "/namespaces/" in path}
+    for kind, expected in (("ClusterRole", everywhere), ("Role", own)):
+        roles = rules_of(rendered, kind, f"tierguard-{component}")
+        allowed = {(group, resource) for group, resource, names, verbs in roles if "watch" in verbs and not names}
+        assert allowed == expected
+
+
+def _place(path: str) -> tuple[str, str]:
+    """The API group and the resource of a collection's path."""
+    parts = path.strip("/").split("/")
+    return ("" if parts[0] == "api" else parts[1]), parts[-1]
 
 
 def test_without_an_account_of_configuration_no_right_to_read_it(chart: Chart, rendered: list[Object]) -> None:

@@ -199,6 +199,20 @@ def test_the_conditions_encode_no_tier_outside_of_a_stretch() -> None:
     )
 
 
+def test_without_a_stretch_to_come_the_strict_webhook_matches_nothing() -> None:
+    def rules(known: State) -> list[int]:
+        asked = compiled(known, survey(known, NOW), NOW)
+        made = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", asked, None)
+        return [len(webhook["rules"]) for webhook in made["webhooks"] if "active-freeze" in webhook["name"]]
+
+    known = state(manifests.deployment(PLACE))
+    assert rules(known) == [0, 0]
+    known.freezes = (
+        compile_freeze(manifests.freeze("f", startsAt="2026-12-10T17:00:00Z", expiresAt="2026-12-12T05:00:00Z")),
+    )
+    assert min(rules(known)) > 0
+
+
 def test_a_label_value_cannot_break_out_of_its_expression() -> None:
     hostile = manifests.policy("p", {})
     hostile["spec"]["scope"] = {"workloadSelector": {"matchLabels": {"app": "a"}}}

@@ -21,7 +21,7 @@ OBSERVED = "observed"
 ALL_RECORDS = f"{RECORD_LABEL} in (rollback,journal,account,observed)"
 """What the operator watches: the rollback records, the journals of the webhook's processes, its own last snapshot, and what
 it observed of all workloads."""
-HISTORY = "observed-templates"
+HISTORY = "tierguard-observed-templates"
 """The ConfigMap that says that the revisions from before the installation were read, and need not be read again."""
 _TEMPLATES = "templates"
 

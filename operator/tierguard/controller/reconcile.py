@@ -132,9 +132,10 @@ class Reconciler:
             return outcome
         self.teller.begin()
         surveyed = self._scan.survey(self._cache.state, self._cache.versions, now)
-        self._step(outcome, "webhook configuration", lambda: self._configure(surveyed, now))
+        # The clock first: one of the past would refuse what is honest.
         self._step(outcome, "clock", lambda: self.clockwork.look(now))
         self._step(outcome, "clock policy", lambda: self.clockwork.write(self._cache.state, surveyed, now))
+        self._step(outcome, "webhook configuration", lambda: self._configure(surveyed, now))
         self._step(outcome, "rollback record", lambda: self._record(outcome, surveyed, now))
         self._step(outcome, "disruption budgets", lambda: self._budgets.keep(surveyed, now))
         self._step(outcome, "account", lambda: self._look_back(outcome, surveyed, now))

@@ -68,7 +68,7 @@ def older(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def mark(world: EmbeddedWorld) -> object:
-    return world.get("configmap", "observed-templates", "-n", "tierguard-system")
+    return world.get("configmap", "tierguard-observed-templates", "-n", "tierguard-system")
 
 
 @pytest.mark.cluster

@@ -100,7 +100,8 @@ class ClockKeeper:
         self._options = options
         self._readings: deque[Reading] = deque(maxlen=REMEMBERED)
         self._probed: datetime | None = None
-        self._armed = True
+        self._armed: bool | None = None
+        """Whether the policy may go by its clock; None until a probe has shown how that is."""
         self._written: KubeObject | None = None
         self._written_at: datetime | None = None
         self.reading = Reading.UNKNOWN
@@ -119,7 +120,7 @@ class ClockKeeper:
         """Forget what was seen and written: while another operator led, it may have become something else."""
         self._readings.clear()
         self._probed = self._written = None
-        self._armed, self.reading = True, Reading.UNKNOWN
+        self._armed, self.reading = None, Reading.UNKNOWN
 
     def look(self, now: datetime) -> None:
         """Probe, if it is time to."""
@@ -140,6 +141,8 @@ class ClockKeeper:
 
     def write(self, state: State, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
         """Tell the policy what to look at: what is guarded, while a freeze is in sight, and nothing by a stale clock."""
+        if self._armed is None:
+            return  # what another operator wrote stands, or the chart's own
         name = self._options.clock_policy
         wanted = clock_policy(name, state, surveyed, now, armed=self._armed)
         recent = self._written_at is not None and now - self._written_at < timedelta(seconds=REWRITE_SECONDS)

@@ -4,6 +4,7 @@ The text may select too much (the webhook then says "not ours"), never too littl
 questions: does the change touch what a freeze keeps as it is (`touches`), and is it inside a stretch (`closed`)?
 """
 
+import json
 from collections.abc import Callable, Iterable
 
 from tierguard.api.model import VERSION
@@ -16,7 +17,7 @@ from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.definitions import DEFINITIONS
 from tierguard.guard.resources.registry import AROUND, OF_MEMBERS
-from tierguard.guard.resources.resource import FINALIZERS, Path, Resource
+from tierguard.guard.resources.resource import ABSENT, FINALIZERS, SPEC, STATUS, Path, Resource
 from tierguard.guard.survey import Surroundings
 from tierguard.guard.tiers.deletion import ALLOW_DELETION
 
@@ -57,10 +58,14 @@ def collected() -> str:
 
 
 def broken_glass() -> str:
-    """Whether the object carries a break-glass mark, and the user may bypass: that is for the lenient webhook to record."""
+    """Whether the object carries a break-glass mark, and the user may bypass: that is for the lenient webhook to record.
+
+    With no webhook it passes, and a policy of the chart puts it into the audit log: of the kinds that policy looks at.
+    """
     marked = f"o != null && {cel.text(BREAK_GLASS)} in o.?{_ANNOTATIONS}"
     carrier = "[request.operation == 'DELETE' ? oldObject : object]"
-    return f"{carrier}.exists(o, {marked}) && {_MAY_BYPASS}"
+    audited = cel.one_of(_RESOURCE, [resource.resource for resource in AROUND if resource.announced])
+    return f"({audited}) && {carrier}.exists(o, {marked}) && {_MAY_BYPASS}"
 
 
 # What the request does.
@@ -73,7 +78,8 @@ def touches(resources: Iterable[Resource]) -> str:
     """
     by_fields: dict[tuple[Path, ...], list[str]] = {}
     for resource in resources:
-        by_fields.setdefault(resource.held, []).append(resource.resource)
+        held = tuple(path for path in resource.held if path != STATUS)
+        by_fields.setdefault(held, []).append(resource.resource)
     differing = "false"
     for held, names in by_fields.items():
         differing = f"{cel.one_of(_RESOURCE, names)} ? ({disjunction(*map(_differ, held))}) : ({differing})"
@@ -98,8 +104,7 @@ def _differ(path: Path, empty: str = "") -> str:
 
 
 _EMPTY = {
-    "automountServiceAccountToken": "true",
-    "currentRevision": "''",
+    **{field: json.dumps(value) for field, value in ABSENT.items()},
     "finalizers": "[]",
     "imagePullSecrets": "[]",
     "ownerReferences": "[]",
@@ -111,11 +116,13 @@ _EMPTY = {
 
 
 def touches_metadata() -> str:
-    """The same of `status` and `finalize`: what is held of the metadata, and what of a status says what is made."""
-    paths = {path: None for resource in AROUND for path in resource.held if path[0] in ("metadata", "status")}
+    """The same of `status` and `finalize`: what is held of the metadata, and a status that only controllers report."""
+    paths = {path: None for resource in AROUND for path in resource.held if path[0] == "metadata"}
     finalized = conjunction("request.subResource == 'finalize'", _differ(("spec", "finalizers"), empty="[]"))
     annotations = ("metadata", "annotations")  # of a ServiceAccount, which has no status
-    return disjunction(*(_differ(path) for path in paths if path != annotations), finalized)
+    reported = [resource.resource for resource in AROUND if STATUS in resource.held]
+    by_hand = conjunction("request.subResource == 'status'", cel.one_of(_RESOURCE, reported), _differ(STATUS))
+    return disjunction(*(_differ(path) for path in paths if path != annotations), finalized, by_hand)
 
 
 def deletes() -> str:
@@ -145,7 +152,7 @@ def of_definitions() -> str:
     The last is not asked about for who may bypass freezes: a new version of the chart must install while no webhook answers.
     """
     version = f"v.?name.orValue('') == {cel.text(VERSION)} && v.?served.orValue(false) && v.?storage.orValue(false)"
-    rewrites = disjunction(_differ(("spec",)), _differ(("status",)))
+    rewrites = disjunction(_differ(SPEC), _differ(STATUS))
     takes = disjunction(
         deletes(),
         _differ(("metadata", "annotations", ALLOW_DELETION)),
@@ -199,11 +206,12 @@ def held(made: Stretches, state: State, around: Callable[[Group], Surroundings],
 
 
 def scaled_by_autoscaler(state: State) -> str:
-    """Whether an autoscaler scales, and not below what any policy asks for."""
+    """Whether an autoscaler scales, and not below what any policy asks for, or gives a running pod other resources."""
     autoscaler = cel.one_of("request.userInfo.username", state.identities.autoscalers)
     minima = (policy.spec.rules.replicas for policy in state.policies if policy.spec is not None)
     least = max((rule.minimum for rule in minima if rule is not None), default=0)
-    return conjunction(SCALE, autoscaler, f"object.?spec.?replicas.orValue(0) >= {least}")
+    scales = conjunction(SCALE, f"object.?spec.?replicas.orValue(0) >= {least}")
+    return conjunction(autoscaler, disjunction(scales, "has(request.subResource) && request.subResource == 'resize'"))
 
 
 def rotated(state: State) -> str:

@@ -66,6 +66,11 @@ class Asked:
     metadata: list[Condition]
     policy: list[Condition]
 
+    @property
+    def ahead(self) -> bool:
+        """Whether any stretch is to come: without one, each write would pay for conditions that never hold."""
+        return self.active[-1]["expression"] != "false"
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -181,7 +186,7 @@ def configuration(
         webhooks += [
             {**common, **only, "name": f"{prefix}{kind}", "matchConditions": matching, "rules": asked_about, **more}
             for kind, matching, asked_about, more in (
-                (ACTIVE_FREEZE, found.active, rules(AROUND, _held), {}),
+                (ACTIVE_FREEZE, found.active, rules(AROUND, _held) if found.ahead else [], {}),
                 (DELETION, found.deletion, rules((*AROUND, *definitions), _announced), {}),
                 (METADATA, found.metadata, rules(AROUND, _by_controllers), {}),
                 (POLICY_WEBHOOK, found.policy, rules((*AROUND, *own), _judged), _LENIENT),

@@ -11,7 +11,7 @@ from typing import Any
 
 from tierguard.disruption import Budget
 from tierguard.guard.model import objects
-from tierguard.guard.model.facts import Autoscaler, Node, PlacedPod
+from tierguard.guard.model.facts import AUTOSCALER_KINDS, Autoscaler, Node, PlacedPod
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import KubeObject, Labels
 from tierguard.guard.model.workload import Workload
@@ -70,6 +70,8 @@ AUTOSCALERS = frozenset({"system:serviceaccount:kube-system:horizontal-pod-autos
 ROTATORS = frozenset({"system:serviceaccount:kube-system:root-ca-cert-publisher"})
 """Who renews certificates and secrets. Only Kubernetes' own: anybody may call a namespace `cert-manager`."""
 
+BUDGET, NETWORK_POLICY = "PodDisruptionBudget", "NetworkPolicy"
+
 WorkloadKey = tuple[str, str, str]
 """Kind, namespace, name."""
 
@@ -88,6 +90,16 @@ class Identities:
     def controls(self, user: str) -> bool:
         """Whether `user` is a controller or a kubelet: what those write follows from a change that was decided."""
         return user in self.controllers or user.startswith(KUBELET)
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """A budget, autoscaler or NetworkPolicy as it would be, in the place of the stored one of that name; None: gone."""
+
+    kind: str
+    namespace: str
+    name: str
+    value: Budget | Autoscaler | LabelSelector | None
 
 
 @dataclass(slots=True)
@@ -130,6 +142,14 @@ class State:
     indexes: dict[Any, tuple[Any, Any]] = field(default_factory=dict)
     """What was worked out, with what it was worked out from (`tiers.neighbours`, `indexed`)."""
 
+    instead: Instead | None = None
+    """What a decision puts in the place of one stored object, without a copy of all others."""
+
+    def put_instead(self, kind: str, namespace: str) -> Instead | None:
+        """What is in the place of one of the stored objects of `kind` in `namespace`."""
+        found = self.instead
+        return found if found is not None and (found.kind, found.namespace) == (kind, namespace) else None
+
     def indexed(self, key: tuple[str, str], source: Any, make: Callable[[Any], Any]) -> Any:
         """`make(source)`, kept under `key` as long as `source` is the same object."""
         if self.revisions is None:
@@ -171,13 +191,24 @@ class State:
         for namespace in tuple(self.workloads_in):
             yield from self.in_namespace(namespace)
 
+    def autoscalers_of(self, workload: Workload) -> list[Autoscaler]:
+        """All that scale `workload`."""
+        there = self.autoscalers_in.get(workload.namespace) or {}
+        aim = (workload.kind, workload.name)
+        by_target = self.indexed(("autoscalers", workload.namespace), there, _by_target)
+        found: list[Autoscaler] = by_target.get(aim, [])
+        for kind in AUTOSCALER_KINDS:
+            if (other := self.put_instead(kind, workload.namespace)) is not None:
+                found = [known for known in found if (known.kind, known.name) != (kind, other.name)]
+                if isinstance(other.value, Autoscaler) and other.value.target == aim:
+                    found.append(other.value)
+        return found
+
     def autoscaler_of(self, workload: Workload) -> Autoscaler | None:
         """What scales `workload`; of several the one that leaves the fewest pods."""
-        there = self.autoscalers_in.get(workload.namespace)
-        if not there:
+        if self.instead is None and not self.autoscalers_in.get(workload.namespace):
             return None
-        by_target = self.indexed(("autoscalers", workload.namespace), there, _by_target)
-        found: list[Autoscaler] = by_target.get((workload.kind, workload.name), [])
+        found = self.autoscalers_of(workload)
         return min(found, key=lambda autoscaler: (autoscaler.minimum, autoscaler.name), default=None)
 
     def least_replicas(self, workload: Workload) -> int | None:
@@ -192,7 +223,12 @@ class State:
 
     def budgets(self, namespace: str) -> Iterable[Budget]:
         """The disruption budgets of `namespace`."""
-        return self.budgets_in.get(namespace, ())
+        found = self.budgets_in.get(namespace, ())
+        other = self.put_instead(BUDGET, namespace)
+        if other is None:
+            return found
+        mine = (other.value,) if isinstance(other.value, Budget) else ()
+        return (*(budget for budget in found if budget.name != other.name), *mine)
 
 
 def _by_target(autoscalers: dict[str, Autoscaler]) -> dict[tuple[str, str], list[Autoscaler]]:

@@ -16,7 +16,7 @@ from tierguard.guard.model.change import Change
 from tierguard.guard.model.decision import Decision, Finding
 from tierguard.guard.model.facts import KEDA, KEDA_PAUSED, Autoscaler
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.state import State
+from tierguard.guard.model.state import Instead, State
 from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
 from tierguard.guard.resources.autoscaler_behavior import scale_down, scale_up
 from tierguard.guard.resources.resource import ANNOTATIONS, FINALIZERS, OWNERS, SPEC, UPDATE, Resource, Tie
@@ -120,10 +120,8 @@ def _unsound(change: Change, state: State, now: datetime) -> tuple[Finding, ...]
 
 
 def _with(change: Change, autoscaler: KubeObject | None, state: State) -> State:
-    key = f"{change.kind}/{change.name}"
-    others = {k: v for k, v in state.autoscalers_in.get(change.namespace, {}).items() if k != key}
-    mine = {} if autoscaler is None else {key: Autoscaler.of({**autoscaler, "kind": change.kind})}
-    return replace(state, autoscalers_in={**state.autoscalers_in, change.namespace: {**others, **mine}})
+    made = None if autoscaler is None else Autoscaler.of({**autoscaler, "kind": change.kind})
+    return replace(state, instead=Instead(change.kind, change.namespace, change.name, made))
 
 
 def _targets(change: Change, state: State) -> Iterator[Workload]:
@@ -153,9 +151,8 @@ def _only_adds(autoscaler: KubeObject, workload: Workload, change: Change, state
         return False  # two controllers would set its replicas
     if workload.replicas is None:
         return True  # nothing that an autoscaler could scale
-    others = state.autoscalers_in.get(change.namespace, {})
     mine = {f"{change.kind}/{change.name}", *_made_by(autoscaler)}
-    if any(known.target == (workload.kind, workload.name) for key, known in others.items() if key not in mine):
+    if any(f"{known.kind}/{known.name}" not in mine for known in state.autoscalers_of(workload)):
         return False  # of two with the same pods none scales any more (AmbiguousSelector)
     bounds = _Bounds.of(autoscaler)
     spec = objects.mapping(autoscaler, "spec")

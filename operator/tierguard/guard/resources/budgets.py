@@ -9,7 +9,7 @@ from tierguard.disruption import Budget, allowed_when_healthy
 from tierguard.guard.message import ALLOWED_AS_IS, compose
 from tierguard.guard.model.change import Change, being_deleted
 from tierguard.guard.model.decision import Decision, Effect, Finding, Outcome
-from tierguard.guard.model.state import State
+from tierguard.guard.model.state import Instead, State
 from tierguard.guard.resources.resource import FINALIZERS, OWNERS, SPEC, UPDATE, Resource, Tie
 from tierguard.guard.resources.surroundings import blocked_by_workloads, gone_already, leads_to_deletion, there, united
 from tierguard.guard.rules import DisruptionBudget
@@ -70,9 +70,7 @@ def _loosens(subject: Classified, before: Budget, after: Budget | None, state: S
 
 def _with(state: State, change: Change, budget: Budget | None) -> State:
     """`state`, had it `budget` (or none) under the changed one's name."""
-    others = tuple(b for b in state.budgets(change.namespace) if b.name != change.name)
-    mine = () if budget is None else (budget,)
-    return replace(state, budgets_in={**state.budgets_in, change.namespace: (*others, *mine)})
+    return replace(state, instead=Instead(change.kind, change.namespace, change.name, budget))
 
 
 def _consequences(

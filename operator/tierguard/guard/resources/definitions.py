@@ -16,7 +16,7 @@ from tierguard.guard.model.change import Change, being_deleted, gains_owner
 from tierguard.guard.model.decision import Decision, Effect, Finding
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
-from tierguard.guard.resources.resource import ANNOUNCEMENT, CHANGES, OWNERS, SPEC, UPDATE, Resource
+from tierguard.guard.resources.resource import ANNOUNCEMENT, CHANGES, OWNERS, SPEC, STATUS, UPDATE, Resource
 from tierguard.guard.tiers.deletion import announced, announces, not_announced
 
 DEFINITIONS = frozenset(f"{kind.plural}.{GROUP}" for kind in KINDS)
@@ -72,7 +72,7 @@ DEFINITION = Resource(
     version="v1",
     resource="customresourcedefinitions",
     evaluate=evaluate_definition,
-    held=(SPEC, ("status",), OWNERS, ANNOUNCEMENT),
+    held=(SPEC, STATUS, OWNERS, ANNOUNCEMENT),
     ties=frozenset(),
     operations=CHANGES,
     subresources={"status": (UPDATE,)},

@@ -25,13 +25,13 @@ Evaluate = Callable[[Change, State, datetime], Decision]
 Path = tuple[str, ...]
 
 SPEC: Path = ("spec",)
+STATUS: Path = ("status",)
+"""Changed through a subresource alone: nowhere else does the API server take it."""
 LABELS: Path = ("metadata", "labels")
 OWNERS: Path = ("metadata", "ownerReferences")
 FINALIZERS: Path = ("metadata", "finalizers")
 ANNOTATIONS: Path = ("metadata", "annotations")
 ANNOUNCEMENT: Path = (*ANNOTATIONS, ALLOW_DELETION)
-REVISION: Path = ("status", "currentRevision")
-"""From which revision the StatefulSet controller makes the members below a partition (newVersionedStatefulSetPod)."""
 
 STATUS_ONLY = frozenset({"status", "finalize"})
 """Subresources through which nobody but a controller has business. What they can change of an object's metadata (the API
@@ -85,20 +85,21 @@ class Resource:
         for path in self.held:
             if path is FINALIZERS and objects.value(old, "metadata", "deletionTimestamp") is None:
                 continue
-            if _found(old, path) != _found(new, path):
+            if _said(old, path) != _said(new, path):
                 return True
         return False
 
 
-_WHERE_ABSENT = {"automountServiceAccountToken": True}
-"""What Kubernetes takes a field for that is not there; others are then as good as empty."""
+ABSENT: Mapping[str, bool] = {"automountServiceAccountToken": True}
+"""What a field means that is not there, where that is not the same as an empty one."""
 
 
-def _found(obj: KubeObject, path: Path) -> object:
+def _said(obj: KubeObject, path: Path) -> object:
+    """What the field at `path` says. An empty list, map or text says nothing; `false` is a word."""
     found = objects.value(obj, *path)
-    if found is None or isinstance(found, bool):
-        return _WHERE_ABSENT.get(path[-1]) if found is None else found
-    return found or None
+    if found is None:
+        return ABSENT.get(path[-1])
+    return found if found or found is False else None
 
 
 def sheds_finalizer(old: KubeObject, new: KubeObject) -> bool:

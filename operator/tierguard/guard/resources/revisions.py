@@ -1,7 +1,7 @@
-"""ControllerRevisions: the pod templates that StatefulSets and DaemonSets made before, from which members are made again.
+"""ControllerRevisions: the pod templates from which StatefulSets and DaemonSets make pods that are not updated yet.
 
-The StatefulSet controller adopts one that matches its selector, and goes by another one when the current one is gone: who
-writes or deletes revisions sets off what waits behind a partition. Nobody but controllers writes any.
+Kubernetes keeps their data as it is once written, but one can be deleted and made again under its name, or be made for a
+controller to adopt (pkg/controller/history).
 """
 
 from datetime import datetime
@@ -11,22 +11,31 @@ from tierguard.guard.message import ALLOWED_AS_IS
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change
 from tierguard.guard.model.decision import Decision
+from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
 from tierguard.guard.resources.resource import FINALIZERS, LABELS, OWNERS, Resource, Tie
 from tierguard.guard.resources.surroundings import blocked_by_workloads, gone_already, there, united
-
-_KEPT_BY = ("StatefulSet", "DaemonSet")
+from tierguard.guard.tiers.classify import Classified
+from tierguard.guard.tiers.neighbours import Neighbours
 
 
 def evaluate_revision(change: Change, state: State, now: datetime) -> Decision:
-    """Decide a change to a ControllerRevision by what freezes say about the workloads whose history it is, or would be."""
+    """Decide a change to a ControllerRevision by what freezes say about the workload whose revision it is, or would be."""
     if gone_already(change):
         return ALLOWED_AS_IS
     neighbours = there(change, state)
     sides = [side for side in (change.old, change.new) if side is not None]
-    keepers = united(*(neighbours.adopters(objects.labels(side)) for side in sides))
-    kept = [keeper for keeper in keepers if keeper.workload.kind in _KEPT_BY]
-    return blocked_by_workloads(change, kept, state, now, kind=ChangeKind.ROLLOUT, windows=False)
+    meant = united(*(_controllers(side, neighbours) for side in sides))
+    return blocked_by_workloads(change, meant, state, now, kind=ChangeKind.ROLLOUT, windows=False)
+
+
+def _controllers(revision: KubeObject, neighbours: Neighbours) -> list[Classified]:
+    owners = [
+        neighbours.named(str(objects.value(owner, "kind")), str(objects.value(owner, "name")))
+        for owner in objects.sequence(revision, "metadata", "ownerReferences")
+    ]
+    found = [owner for owner in owners if owner is not None and owner.tier is not None]
+    return found or neighbours.adopters(objects.labels(revision))
 
 
 CONTROLLER_REVISION = Resource(

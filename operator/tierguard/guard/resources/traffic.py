@@ -15,7 +15,7 @@ from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Decision, Finding
 from tierguard.guard.model.facts import selected_pods
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.state import State
+from tierguard.guard.model.state import Instead, State
 from tierguard.guard.resources.resource import FINALIZERS, OWNERS, SPEC, UPDATE, Resource, Tie
 from tierguard.guard.resources.surroundings import blocked_by_workloads, consequences, gone_already, there, united
 from tierguard.guard.tiers.classify import Classified
@@ -77,9 +77,8 @@ def _unsound(change: Change, isolated: list[Classified], state: State, now: date
 
 
 def _policies(change: Change, policy: KubeObject | None, state: State) -> State:
-    others = {k: v for k, v in state.network_policies_in.get(change.namespace, {}).items() if k != change.name}
-    mine = {} if policy is None else {change.name: selected_pods(policy)}
-    return replace(state, network_policies_in={**state.network_policies_in, change.namespace: {**others, **mine}})
+    selector = None if policy is None else selected_pods(policy)
+    return replace(state, instead=Instead(change.kind, change.namespace, change.name, selector))
 
 
 SERVICE = Resource(

@@ -23,7 +23,7 @@ from tierguard.guard.model.change import (
     kinds_of_update,
     restarts_unpinned,
 )
-from tierguard.guard.model.decision import Decision, Effect, Undecidable
+from tierguard.guard.model.decision import Decision, Effect, Finding, Undecidable
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
 from tierguard.guard.resources.resource import (
@@ -33,8 +33,8 @@ from tierguard.guard.resources.resource import (
     FINALIZERS,
     LABELS,
     OWNERS,
-    REVISION,
     SPEC,
+    STATUS,
     UPDATE,
     Resource,
     Tie,
@@ -82,7 +82,8 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     announcing = announcing and before is not None and before.guarded(state)
     ends = old is not None and new is not None and sheds_finalizer(old.raw, new.raw)
     joins_freeze = gained or (before is not None and after is not None and joins(before, after, state))
-    if kinds == (ChangeKind.NONE,) and not (announcing or ends or joins_freeze or operation.findings):
+    by_hand = _status_by_hand(change, before, state)
+    if kinds == (ChangeKind.NONE,) and not (announcing or ends or joins_freeze or operation.findings or by_hand):
         return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     by_autoscaler = change.user in state.identities.autoscalers and not invalid
     if by_autoscaler and _scales(change, kinds) and not _below_minimum(after):
@@ -93,12 +94,16 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         tied,
         (ChangeKind.DELETE, *kinds) if announcing else kinds,
         # To a freeze these count as more than they are at any other time.
-        (*((ChangeKind.DELETE,) if ends else ()), *((ChangeKind.CREATE,) if joins_freeze else ())),
+        (
+            *((ChangeKind.DELETE,) if ends else ()),
+            *((ChangeKind.CREATE,) if joins_freeze else ()),
+            *((ChangeKind.ROLLOUT,) if by_hand else ()),
+        ),
         available_since,
         _note(old, new, state, announcing=announcing, tied=tied if tier is None else ()),
     )
     blocking = operation.together_with(_deploy(change, old, new, deploying, state, now))
-    found = [*blocking.findings, *invalid]
+    found = [*blocking.findings, *invalid, *by_hand]
     if ChangeKind.DELETE in kinds and before is not None:
         with_namespace = change.namespace in state.announced
         found += unannounced(before, now, with_namespace=with_namespace)
@@ -112,6 +117,20 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         change, kinds, tier, found, blocking.possible_from, holds=blocking.holds, hinges_on_absence=absent
     )
     return blocking.on(decision)
+
+
+def _status_by_hand(change: Change, before: Classified | None, state: State) -> list[Finding]:
+    """A finding when somebody writes what only a controller knows.
+
+    A StatefulSet makes pods from the revision that its status names, and the rollback record goes by how many are available.
+    """
+    if change.subresource != "status" or before is None or change.old is None or change.new is None:
+        return []
+    if change.old.get("status") == change.new.get("status") or not before.guarded(state):
+        return []
+    source = f"{change.kind}/{change.name}"
+    detail = f"the status of {change.subject} is what its controller reports, and pods and rollbacks go by it"
+    return [Finding("status", source, "WrittenByHand", detail, "leave it to the controller")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +253,6 @@ def _kinds(
     kinds = kinds_of_update(old, new, lambda _: available_since is not None, state.immutable_tags)
     if leaves(before, after, state):
         kinds.add(ChangeKind.DECLASSIFY)
-    if old.kind == "StatefulSet" and objects.value(old.raw, *REVISION) != objects.value(new.raw, *REVISION):
-        kinds.add(ChangeKind.ROLLOUT)  # its members are made from another one
     if before.tier is not None and (gains_owner(old.raw, new.raw) or _volumes_go(old) < _volumes_go(new)):
         kinds.add(ChangeKind.DELETE)
     return gravest_first(kinds)
@@ -249,7 +266,8 @@ def _volumes_go(workload: Workload) -> bool:
 
 _HELD = (SPEC, LABELS, OWNERS, ANNOUNCEMENT, FINALIZERS)
 # Pods are deleted freely, so whoever put a finalizer on one may take it off: queues and operators of databases do.
-_HELD_OF = {"StatefulSet": (*_HELD, REVISION), "Pod": (SPEC, LABELS, OWNERS, ANNOUNCEMENT)}
+# What they report is the kubelets' and readiness gates' to say, and nothing goes by it.
+_HELD_OF = {"Pod": (SPEC, LABELS, OWNERS, ANNOUNCEMENT)}
 
 
 def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] = ()) -> Resource:
@@ -261,7 +279,7 @@ def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] 
         version=entry.version,
         resource=entry.resource,
         evaluate=evaluate_workload,
-        held=_HELD_OF.get(kind, _HELD),
+        held=_HELD_OF.get(kind, (*_HELD, STATUS)),
         ties=frozenset({Tie.LABELS, Tie.POD, *adopted}),
         operations=operations,
         subresources=dict.fromkeys(("status", *more), (UPDATE,)),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tierguard.disruption import Budget, Controller
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import Labels
-from tierguard.guard.model.state import State
+from tierguard.guard.model.state import BUDGET, State
 from tierguard.guard.model.workload import JOB_NAME, Workload
 from tierguard.guard.tiers.classified import Classified
 from tierguard.guard.tiers.neighbours import ByLabels, Neighbours, neighbours
@@ -24,7 +24,13 @@ def covering(workload: Workload, state: State) -> tuple[Budget, ...]:
     """The budgets that cover the pods of `workload`, by name, where a budget that the operator made yields to any other."""
     there = state.budgets_in.get(workload.namespace, ())
     filed: ByLabels[Budget] = state.indexed(("budgets", workload.namespace), there, _by_labels)
-    found = sorted(filed.selecting(pod_labels(workload)), key=lambda budget: budget.name)
+    labels = pod_labels(workload)
+    found = list(filed.selecting(labels))
+    if (other := state.put_instead(BUDGET, workload.namespace)) is not None:
+        found = [budget for budget in found if budget.name != other.name]
+        if isinstance(other.value, Budget) and other.value.selects(labels):
+            found.append(other.value)
+    found.sort(key=lambda budget: budget.name)
     return tuple(budget for budget in found if not budget.by_operator) or tuple(found)
 
 

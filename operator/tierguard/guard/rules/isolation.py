@@ -6,7 +6,11 @@ from typing import ClassVar
 from tierguard.api.model import ApiModel
 from tierguard.api.rules import IsolationRule, Presence, RuleId
 from tierguard.guard.model import objects
+from tierguard.guard.model.state import NETWORK_POLICY, State
+from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import SERVING, Situation, Violation
+from tierguard.guard.tiers.neighbours import ByLabels
+from tierguard.labels import LabelSelector
 
 
 class Isolation:
@@ -35,8 +39,7 @@ class Isolation:
                 about="hostNetwork",
             )
             return
-        policies = tuple(situation.state.network_policies_in.get(workload.namespace, {}).values())
-        if not any(selector.matches(workload.template_labels) for selector in policies):
+        if not _isolated(workload, situation.state):
             yield Violation(
                 "NotIsolated",
                 "no NetworkPolicy of the namespace selects the pods",
@@ -44,3 +47,17 @@ class Isolation:
                 rests_on_absence=True,
                 about="networkPolicy",
             )
+
+
+def _isolated(workload: Workload, state: State) -> bool:
+    there = state.network_policies_in.get(workload.namespace) or {}
+    filed: ByLabels[str] = state.indexed(("networkpolicies", workload.namespace), there, _by_labels)
+    other = state.put_instead(NETWORK_POLICY, workload.namespace)
+    if other is not None and isinstance(other.value, LabelSelector) and other.value.matches(workload.template_labels):
+        return True
+    replaced = None if other is None else other.name
+    return any(name != replaced for name in filed.selecting(workload.template_labels))
+
+
+def _by_labels(policies: dict[str, LabelSelector]) -> ByLabels[str]:
+    return ByLabels((selector, name) for name, selector in tuple(policies.items()))
