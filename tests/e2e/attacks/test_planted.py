@@ -9,8 +9,8 @@ import pytest
 from tests.cluster.install import WEBHOOKS
 from tests.e2e import manifests
 from tests.e2e.attacks.caller import Caller, Document
+from tests.e2e.attacks.kinds import ANNOUNCED, CRON, IMAGE, KINDS, field
 from tests.e2e.attacks.place import CI, furnish, path
-from tests.e2e.attacks.ways import ANNOUNCED, CRON, IMAGE, KINDS, field
 from tests.e2e.outage import compiled, without_webhooks
 from tests.e2e.world import EmbeddedWorld, only_in
 

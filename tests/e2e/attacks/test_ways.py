@@ -13,17 +13,17 @@ import pytest
 
 from tests.cluster.install import OPERATORS, WEBHOOKS
 from tests.e2e import manifests
-from tests.e2e.attacks import ways
+from tests.e2e.attacks import kinds, running, ways
 from tests.e2e.attacks.caller import Caller, Said
+from tests.e2e.attacks.kinds import WITH_STATUS, Ways
 from tests.e2e.attacks.place import ANNOUNCE, CI, MACHINE, furnish
-from tests.e2e.attacks.ways import WITH_STATUS, Ways
 from tests.e2e.outage import compiled, without_operators, without_webhooks
 from tests.e2e.world import DANA, EmbeddedWorld, only_in
 from tierguard.guard.freezes.break_glass import BREAK_GLASS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.cluster]  # kills the processes
 
-INSIDE: Ways = {**ways.RUNS, **ways.STOPS, **ways.AROUND, **ways.ENDS, **ways.LEAVES}
+INSIDE: Ways = {**running.RUNS, **running.STOPS, **ways.AROUND, **ways.ENDS, **ways.LEAVES}
 EVERYTHING: Ways = {**INSIDE, **ways.RESETS, **ways.INVALID}
 
 
@@ -97,7 +97,7 @@ def took(said: Said) -> bool:
     metadata = said.result["metadata"]
     owners = [owner["uid"] for owner in metadata.get("ownerReferences", [])]
     lower = (metadata.get("labels") or {}).get("tierguard.io/tier") == "4"
-    return ways.GONE["uid"] in owners or lower or ANNOUNCE in (metadata.get("annotations") or {})
+    return kinds.GONE["uid"] in owners or lower or ANNOUNCE in (metadata.get("annotations") or {})
 
 
 def test_no_owner_label_or_announcement_is_written_through_a_subresource(twins: Twins) -> None:
@@ -113,11 +113,11 @@ def assert_no_metadata(twins: Twins) -> None:
 
 
 def test_a_flood_of_questions_to_rbac_lets_nothing_through(twins: Twins) -> None:
-    """With a break-glass mark each review hangs on a question to RBAC, which has a budget (H8)."""
+    """With a break-glass mark each review hangs on a question to RBAC, which has a budget."""
     pipeline = Caller(twins.world, twins.frozen, CI)
     until = (datetime.now(UTC) + timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    mark = ways.field("metadata", "annotations", BREAK_GLASS, to=f"X-1: mine; until={until}")
-    zero = ways.field("spec", "replicas", to=0)
+    mark = kinds.field("metadata", "annotations", BREAK_GLASS, to=f"X-1: mine; until={until}")
+    zero = kinds.field("spec", "replicas", to=0)
 
     def tried(_: int) -> Said:
         return pipeline.edit("deployments", "settlement", lambda it: (mark(it), zero(it)), "apps/v1")
@@ -130,9 +130,9 @@ def test_a_flood_of_questions_to_rbac_lets_nothing_through(twins: Twins) -> None
 
 def test_no_pod_is_labelled_by_its_binding(twins: Twins) -> None:
     pipeline = Caller(twins.world, twins.frozen, CI)
-    adopted = ways.bound(pipeline, ways.labels_of_pods(pipeline))
+    adopted = running.bound(pipeline, running.labels_of_pods(pipeline))
     assert "a Binding has labels" in adopted.message
-    assert ways.bound(pipeline, {"topology.kubernetes.io/zone": "zone-a"}).passed
+    assert running.bound(pipeline, {"topology.kubernetes.io/zone": "zone-a"}).passed
 
 
 def test_the_same_is_refused_with_the_webhooks_dead_and_passes_outside(twins: Twins) -> None:
