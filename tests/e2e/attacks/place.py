@@ -161,6 +161,7 @@ def furniture(namespace: str) -> Iterator[Document]:
     _pod(archiver)["volumes"] = [{"name": "a", "persistentVolumeClaim": {"claimName": "archive"}}]
     yield archiver
     yield manifests.deployment(namespace, "other", tier=None)
+    yield manifests.deployment(namespace, "reports", tier="3", replicas=1)
     yield database(namespace)
     yield controller(namespace)
     yield agent(namespace)

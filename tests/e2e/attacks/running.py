@@ -99,6 +99,13 @@ def _revision(namespace: str) -> Document:
     }
 
 
+def _revision_of(c: Caller, name: str) -> Document:
+    made = _revision(c.namespace)
+    uid = c.world.get("deployment", name, "-n", c.namespace)["metadata"]["uid"]
+    made["metadata"]["ownerReferences"] = [{"apiVersion": A, "kind": "Deployment", "name": name, "uid": uid}]
+    return made
+
+
 def _drop_revision(c: Caller) -> Said:
     found = c.world.get("controllerrevisions", "-n", c.namespace, "-l", "app=ledger-db")["items"]
     return c.drop("controllerrevisions", found[0]["metadata"]["name"], A)
@@ -125,10 +132,10 @@ RUNS: Ways = {
     "a partition that is lifted": edit(
         "StatefulSet", field("spec", "updateStrategy", "rollingUpdate", "partition", to=0)
     ),
-    "another revision for the members below a partition": edit(
-        "StatefulSet", lambda it: it["status"].update(currentRevision=it["status"]["updateRevision"]), "status"
-    ),
     "a revision made to be adopted": make("controllerrevisions", A, _revision),
+    "a revision with an owner of a tier that is not frozen, made to be adopted": lambda c: c.make(
+        "controllerrevisions", _revision_of(c, "reports"), A
+    ),
     "a revision deleted, so that the next one counts": _drop_revision,
     "the image of a running pod": _of_a_pod(field("spec", "containers", 0, "image", to=OTHER_IMAGE)),
     "a debug container": _of_a_pod(

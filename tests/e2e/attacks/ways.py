@@ -94,9 +94,12 @@ LEAVES: Ways = {
 }
 
 RESETS: Ways = {
-    # At any time, and most of all in a freeze: unannounced deletion, and what leads to it.
+    # At any time, and most of all in a freeze: unannounced deletion, what leads to it, and a controller's report.
     **{f"deleted: a {kind}": drop(kind) for kind in (*ALWAYS_HELD, *CLAIMS)},
     **{f"an owner that is gone: of a {kind}": edit(kind, OWNED) for kind in (*ALWAYS_HELD, *CLAIMS)},
+    "another revision for the members below a partition": edit(
+        "StatefulSet", lambda it: it["status"].update(currentRevision=it["status"]["updateRevision"]), "status"
+    ),
     "all Deployments deleted": drop_all("deployments", A),
     "all claims deleted": drop_all("persistentvolumeclaims"),
     "volumes that go with their StatefulSet": edit(

@@ -35,7 +35,8 @@ def _controllers(revision: KubeObject, neighbours: Neighbours) -> list[Classifie
         for owner in objects.sequence(revision, "metadata", "ownerReferences")
     ]
     found = [owner for owner in owners if owner is not None and owner.tier is not None]
-    return found or neighbours.adopters(objects.labels(revision))
+    # An owner that is no controller keeps nobody else from adopting it.
+    return [*found, *neighbours.adopters(objects.labels(revision))]
 
 
 CONTROLLER_REVISION = Resource(
