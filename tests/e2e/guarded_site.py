@@ -25,7 +25,7 @@ from tests.e2e.nobody import CONFIGURATIONS, put
 from tests.e2e.table import merged
 from tests.e2e.world import COLLECTOR, DANA, EmbeddedWorld
 from tierguard.cli.picture import picture
-from tierguard.cluster.cache import WATCHED_WORKLOADS
+from tierguard.cluster.watched import WATCHED_WORKLOADS
 from tierguard.controller.webhooks.stretches import Stretches
 from tierguard.guard.decide import evaluate
 from tierguard.guard.model import objects

@@ -98,6 +98,12 @@ class Application:
             if reflector.collection.kind == obj["kind"]:
                 reflector._keep(copy.deepcopy(obj))
 
+    def forget(self, obj: Document) -> None:
+        """Take `obj` for deleted, as if a watch had told of it."""
+        for reflector in self.cache._reflectors:
+            if reflector.collection.kind == obj["kind"]:
+                reflector._gone(obj)
+
     def ask(self, body: bytes, **environ: Any) -> Reply:
         """POST `body` to the secret path; `environ` overrides what a server would tell."""
         started: list[tuple[str, list[tuple[str, str]]]] = []

@@ -8,6 +8,7 @@ from tests.unit.test_recovery import SINCE, at, freeze, image, kept, wrote
 from tierguard.cli.picture import picture
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
+from tierguard.cluster.notes import Notes
 from tierguard.cluster.reflector import PARTIAL
 from tierguard.controller.unreviewed.account_keeper import CHANGED, PATIENCE, UNCHANGED, AccountKeeper
 from tierguard.controller.unreviewed.accountant import Accountant, lines
@@ -26,7 +27,8 @@ class Cache(ClusterCache):
     def __init__(self, *there: Document, account: Document | None = None, listed: bool = True) -> None:
         self.state = picture([NAMESPACE, *there])
         self.raw = {"OperationalFreeze": {}, "ChangeWindow": {}}
-        self.account = account
+        self.notes = Notes({})
+        self.notes.account = account
         self.leaving = set()
         self.listed = listed
         self.there = there

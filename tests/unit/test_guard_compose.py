@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.e2e import manifests
-from tierguard.api.rules import RuleId
+from tierguard.api.rule_values import RuleId
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.freezes.compiled import compile_freeze, compile_window
 from tierguard.guard.message import compose, undecided

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from tests.e2e import manifests
-from tierguard.api.rules import EvidenceRule, ImagesRule, ProbesRule, ResourcesRule, SecretsRule
+from tierguard.api.rules import (
+    EvidenceRule,
+    ImagesRule,
+    ProbesRule,
+    ResourcesRule,
+    SecretsRule,
+)
 from tierguard.disruption.scaled import scaled_value
 from tierguard.guard.freezes.break_glass import BREAK_GLASS, Mark, judge_mark
 from tierguard.guard.model import objects

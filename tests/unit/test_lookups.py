@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tests.fakes import faults
 from tests.fakes.apiserver import Exchange, FakeApiServer, Fault
-from tierguard.api.rules import RuleId
+from tierguard.api.rule_values import RuleId
 from tierguard.cluster import client
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api

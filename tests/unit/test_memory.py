@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from tests.e2e import manifests
-from tests.unit.reviews import SilentApi
-from tierguard.cluster.cache import ClusterCache
+from tierguard.cluster.watched import trim_watched
 from tierguard.guard.freezes.compiled import compile_policy
 from tierguard.guard.model.digest import LARGEST_WHOLE
 from tierguard.guard.model.objects import labels
-from tierguard.guard.model.state import Identities, State
+from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload, claims, references, template_hash
 from tierguard.guard.survey import survey
 from tierguard.guard.tiers.neighbours import Neighbours
@@ -174,8 +173,7 @@ def around() -> Iterator[tuple[str, Document]]:
 
 def watched(document: Document, *, status: bool = True) -> Document:
     """What the operator, or the webhook, keeps of `document`."""
-    cache = ClusterCache(SilentApi(), "tierguard-system", Identities(), status=status)
-    found: Any = cache._trim(json.loads(json.dumps(document)))
+    found: Any = trim_watched(json.loads(json.dumps(document)), status=status)
     return dict(found)
 
 

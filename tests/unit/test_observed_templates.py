@@ -109,7 +109,7 @@ class Operator:
 
     def passes(self, now: datetime = NOW) -> timedelta | None:
         for body in self.api.kept.values():
-            self.cache._record_changed(body)
+            self.cache.notes.changed(body)
         return self.keeper.keep(survey(self.cache.state, now), INSTALLED, now)
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.e2e import manifests
-from tierguard.api.rules import BudgetMode, DisruptionBudgetRule, UnhealthyPodEviction
+from tierguard.api.rule_values import BudgetMode, UnhealthyPodEviction
+from tierguard.api.rules import DisruptionBudgetRule
 from tierguard.cli.picture import picture
 from tierguard.disruption import Allowance, Budget, Eviction, eviction, safe_maximum, scaled_value
 from tierguard.guard.model.change import Change, Operation

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierguard.api.rules import ProbesRule, ResourceName, ResourcesRule, RuleBlock, TerminationRule
+from tierguard.api.rule_values import ResourceName
+from tierguard.api.rules import ProbesRule, ResourcesRule, RuleBlock, TerminationRule
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
 from tierguard.guard.rules import RULES, Rule, Violation

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierguard.api.rules import TopologySpreadRule, Unsatisfiable
+from tierguard.api.rule_values import Unsatisfiable
+from tierguard.api.rules import TopologySpreadRule
 from tierguard.guard.model.decision import Effect
 from tierguard.guard.model.facts import Node, PlacedPod, Taint
 from tierguard.guard.model.state import State

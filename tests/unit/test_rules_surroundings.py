@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.e2e import manifests
-from tierguard.api.rules import DependenciesRule, RuleId
+from tierguard.api.rule_values import RuleId
+from tierguard.api.rules import DependenciesRule
 from tierguard.cli.picture import picture
 from tierguard.guard.model.decision import Effect
 from tierguard.guard.rules import RULES

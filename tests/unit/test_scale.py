@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e import manifests
 from tierguard.cli.picture import picture
+from tierguard.cluster.notes import Notes
 from tierguard.controller.budgets.wanted import wanted_budgets
 from tierguard.controller.events.rate_limit import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST
 from tierguard.controller.loop import LEAST_PAUSE, LONGEST_REST, rest
@@ -120,18 +121,16 @@ def operator(state: State) -> tuple[Reconciler, Recorder, Any]:
     for one in THERE:
         if one["kind"] in raw:
             raw[one["kind"]][one["metadata"]["name"]] = one
+    notes = Notes({})
+    notes.history_read = True
     cache: Any = SimpleNamespace(
         state=state,
         raw=raw,
-        journals={},
+        notes=notes,
         jobs={},
         managed_budgets={},
-        records={},
-        observed={},
-        history_read=True,
         versions={},
         unsynced=list,
-        account=None,
         leaving=set(),
         knows_configuration=lambda: True,
         known=lambda kind: {

@@ -13,6 +13,7 @@ from tierguard.api.ledger import MOST_ENTRIES
 from tierguard.cli.picture import picture
 from tierguard.cluster.client import ApiError
 from tierguard.cluster.journal import Entry, Journal
+from tierguard.cluster.notes import Notes
 from tierguard.controller.budgets.budget_keeper import BudgetKeeper
 from tierguard.controller.events.rate_limit import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST, Teller
 from tierguard.controller.status.status_keeper import StatusKeeper
@@ -62,7 +63,7 @@ class Storm:
         self.api = api
         self.teller = Teller(api, lambda: self.seconds)
         raw: Document = {kind: {} for kind in ("OperationalFreeze", "ChangeWindow", "PaymentTierPolicy")}
-        cache: Any = SimpleNamespace(state=state, raw=raw, journals={}, jobs={}, managed_budgets={})
+        cache: Any = SimpleNamespace(state=state, raw=raw, notes=Notes({}), jobs={}, managed_budgets={})
         self.cache = cache
         self.statuses = StatusKeeper(api, cache, Accountant(), self.teller)
         self.budgets = BudgetKeeper(api, cache, self.teller)
@@ -122,7 +123,7 @@ def test_ten_thousand_refusals_of_a_freeze_are_few_events_and_one_number() -> No
     storm = Storm(state)
     storm.cache.raw["OperationalFreeze"]["double-days"] = freeze
     journal = Journal()
-    storm.cache.journals["journal-a"] = journal
+    storm.cache.notes.journals["journal-a"] = journal
     since = datetime(2026, 11, 21, tzinfo=UTC)
     for number in range(10_000):
         at = f"2026-11-21T12:{number // 60 % 60:02}:{number % 60:02}Z"

@@ -124,7 +124,7 @@ def test_a_decision_is_one_line_of_log_whatever_anybody_is_called(log: io.String
 @given(HOSTILE)
 def test_a_freeze_cannot_forge_its_refusal_or_its_line(log: io.StringIO, text: str) -> None:
     known = Application(FROZEN, (hostile_freeze(text),))
-    known.cache._own_gone("OperationalFreeze")(manifests.freeze("double-days"))
+    known.forget(manifests.freeze("double-days"))
     reply = known.ask(encoded(review(payment_core(), payment_core(f"{manifests.IMAGE}:2"))))
 
     assert reply.response["allowed"] is False

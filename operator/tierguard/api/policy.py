@@ -4,7 +4,8 @@ from pydantic import Field
 
 from tierguard.api.freeze import WorkloadReference
 from tierguard.api.model import ApiModel, Line, Sentence, Tier, Timestamp
-from tierguard.api.rules import Enforcement, RuleId, Rules
+from tierguard.api.rule_values import Enforcement, RuleId
+from tierguard.api.rules import Rules
 from tierguard.api.scope import APPROVED_BY_ANOTHER, Accountable, StatusBase, WorkloadScope
 
 

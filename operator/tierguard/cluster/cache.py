@@ -4,23 +4,18 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
-from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
-from tierguard.api.model import API_VERSION
 from tierguard.cluster import record
 from tierguard.cluster.around import Source, around
 from tierguard.cluster.client import Api
-from tierguard.cluster.compact import compact
-from tierguard.cluster.journal import JOURNAL, Journal
-from tierguard.cluster.journal import read as read_journal
+from tierguard.cluster.declared import Declared
+from tierguard.cluster.notes import Notes
 from tierguard.cluster.reflector import PARTIAL, Collection, Compare, Reflector
-from tierguard.cluster.trim import ACCOUNTED, LAST_APPLIED, trim, trim_partial, trim_writers
+from tierguard.cluster.watched import WATCHED_WORKLOADS, trim_watched
 from tierguard.disruption import Budget
-from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, compile_window
 from tierguard.guard.model import objects
 from tierguard.guard.model.facts import Autoscaler, selected_pods
-from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import Identities, State
 from tierguard.guard.model.workload import WORKLOAD_KINDS
@@ -28,21 +23,6 @@ from tierguard.guard.rules.disruption_budget import MADE_BY_OPERATOR
 from tierguard.guard.tiers.deletion import announced
 
 log = logging.getLogger(__name__)
-
-WATCHED_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicationController", "ReplicaSet", "CronJob")
-"""Kinds kept in memory: those that are scaled, counted by budgets, or own what a person may forge. Not Pods and Jobs."""
-
-_COMPACTED = frozenset(
-    {
-        *WATCHED_WORKLOADS,
-        "Job",
-        "Namespace",
-        "Service",
-        "NetworkPolicy",
-        *("PodDisruptionBudget", "HorizontalPodAutoscaler"),
-    }
-)
-"""Kinds of which anybody may make large ones. Our own kinds are bounded by their schemas."""
 
 PREPARE_SECONDS = 1800.0
 """How often calendars are computed ahead."""
@@ -78,26 +58,18 @@ class ClusterCache:
         self.state = State(
             available=self._available, identities=identities, immutable_tags=immutable_tags, revisions={}
         )
-        self.raw: dict[str, dict[str, KubeObject]] = {kind.kind: {} for kind in KINDS}
+        self._declared = Declared(self.state)
+        self.raw = self._declared.raw
         """Our own kinds as stored, by kind and name."""
-        self._compiled: dict[str, dict[str, Hold | Policy]] = {kind.kind: {} for kind in KINDS}
         self._stopping = threading.Event()
         self._status = status
         self._listener = listener or (lambda _kind, _obj: None)
         self._compare = compare or (lambda _before, _after: None)
         self._configuration = configuration
-        self.records: dict[str, dict[str, datetime]] = {}
-        """The rollback record, by workload uid."""
         self.managed_budgets: dict[tuple[str, str], KubeObject] = {}
         """The disruption budgets that the operator made, as stored, by namespace and name."""
-        self.journals: dict[str, Journal] = {}
-        """What the webhook's processes have to tell, by ConfigMap; only where status is kept."""
-        self.account: KubeObject | None = None
-        """What the operator that led last had seen; only where status is kept."""
-        self.observed: dict[int, str] = {}
-        """Which templates of any workload the operator saw available, as written, by shard; only where status is kept."""
-        self.history_read = False
-        """Whether the revisions from before the installation were read."""
+        self.notes = Notes(self._available)
+        """What tierguard wrote down in its own namespace."""
         self.jobs: dict[tuple[str, str], KubeObject] = {}
         """Jobs, by namespace and name; only where status is kept."""
         self.leaving: set[str] = set()
@@ -105,7 +77,8 @@ class ClusterCache:
         self.versions: dict[str, int] = {}
         """How often anything in a namespace changed; under "" what is in none."""
         self._reflectors = [
-            Reflector(api, s.collection, self._changed(s), self._gone(s), self._trim) for s in self._sources(namespace)
+            Reflector(api, s.collection, self._changed(s), self._gone(s), partial(trim_watched, status=status))
+            for s in self._sources(namespace)
         ]
 
     def start(self) -> None:
@@ -147,19 +120,7 @@ class ClusterCache:
             self.state.network_policies_in[namespace] = {objects.name(obj): selected_pods(obj) for obj in raw}
 
     def _sources(self, namespace: str) -> list[Source]:
-        own = (
-            (FREEZE, compile_freeze),
-            (WINDOW, compile_window),
-            (POLICY, compile_policy),
-        )
-        sources = [
-            Source(
-                Collection(f"/apis/{API_VERSION}/{kind.plural}", API_VERSION, kind.kind),
-                self._own_changed(kind.kind, compile_one),
-                self._own_gone(kind.kind),
-            )
-            for kind, compile_one in own
-        ]
+        sources = self._declared.sources()
         sources += [
             Source(
                 Collection(entry.path, entry.api_version, entry.kind),
@@ -190,8 +151,8 @@ class ClusterCache:
                     "ConfigMap",
                     {"labelSelector": record.ALL_RECORDS if self._status else record.SELECTOR},
                 ),
-                self._record_changed,
-                self._record_gone,
+                self.notes.changed,
+                self.notes.gone,
             ),
         ]
 
@@ -218,59 +179,6 @@ class ClusterCache:
         place = objects.namespace(obj) or (objects.name(obj) if obj.get("kind") == "Namespace" else "")
         self.versions[place] = self.versions.get(place, 0) + 1
         self._listener(str(obj.get("kind")), obj)
-
-    def _trim(self, obj: Any) -> KubeObject:
-        """Drop what no decision reads; for what controllers make, keep only who made it and what it runs."""
-        if obj.get("kind") == PARTIAL:
-            return trim_partial(obj)
-        obj = trim(obj)
-        metadata = obj.get("metadata", {})
-        trim_writers(obj, ACCOUNTED if self._status else ())
-        if obj.get("kind") == "Job":
-            obj["spec"] = {"template": {"metadata": obj.get("spec", {}).get("template", {}).get("metadata", {})}}
-        if LAST_APPLIED in metadata.get("annotations", ()):
-            del metadata["annotations"][LAST_APPLIED]
-        if not self._status and obj.get("kind") in WATCHED_WORKLOADS:
-            obj.pop("status", None)
-            if obj["kind"] == "ReplicaSet" and objects.controller_of(obj) is not None:
-                obj.pop("spec", None)
-        return compact(obj) if obj.get("kind") in _COMPACTED else dict(obj)
-
-    def _own_changed(
-        self, kind: str, compile_one: Callable[[KubeObject], Hold | Policy]
-    ) -> Callable[[KubeObject], None]:
-        def changed(obj: KubeObject) -> None:
-            name = objects.name(obj)
-            known = self.raw[kind].get(name)
-            self.raw[kind] = {**self.raw[kind], name: obj}
-            same = known is not None and objects.uid(known) == objects.uid(obj)
-            if same and objects.value(known, "spec") == objects.value(obj, "spec"):
-                return  # only its status: the compiled form, with its precomputed calendar, stays
-            compiled = compile_one(obj)
-            if isinstance(compiled, Hold):
-                compiled.timeline.prepare(datetime.now(UTC))  # here, and not in the first review that asks
-            self._compiled[kind][name] = compiled
-            self._publish(kind)
-
-        return changed
-
-    def _own_gone(self, kind: str) -> Callable[[KubeObject], None]:
-        def gone(obj: KubeObject) -> None:
-            name = objects.name(obj)
-            self.raw[kind] = {key: value for key, value in self.raw[kind].items() if key != name}
-            self._compiled[kind].pop(name, None)
-            self._publish(kind)
-
-        return gone
-
-    def _publish(self, kind: str) -> None:
-        ordered = tuple(compiled for _, compiled in sorted(self._compiled[kind].items()))
-        if kind == FREEZE.kind:
-            self.state.freezes = tuple(c for c in ordered if isinstance(c, Hold))
-        elif kind == WINDOW.kind:
-            self.state.windows = tuple(c for c in ordered if isinstance(c, Hold))
-        else:
-            self.state.policies = tuple(c for c in ordered if isinstance(c, Policy))
 
     def _workload_changed(self, obj: KubeObject) -> None:
         namespace, key = objects.namespace(obj), (str(obj["kind"]), objects.namespace(obj), objects.name(obj))
@@ -357,42 +265,6 @@ class ClusterCache:
 
     def _job_gone(self, obj: KubeObject) -> None:
         self.jobs.pop((objects.namespace(obj), objects.name(obj)), None)
-
-    def _record_changed(self, obj: KubeObject) -> None:
-        if objects.labels(obj).get(record.RECORD_LABEL) == record.ACCOUNT:
-            self.account = obj
-            return
-        if objects.labels(obj).get(record.RECORD_LABEL) == JOURNAL:
-            self.journals[objects.name(obj)] = read_journal(obj)
-            return
-        if objects.labels(obj).get(record.RECORD_LABEL) == record.OBSERVED:
-            self._observed_changed(obj)
-            return
-        uid, entries = record.read(obj)
-        for stale in self.records.get(uid, {}).keys() - entries.keys():
-            self._available.pop((uid, stale), None)
-        self._available.update({(uid, template): since for template, since in entries.items()})
-        self.records[uid] = entries
-
-    def _observed_changed(self, obj: KubeObject) -> None:
-        shard = record.read_shard(obj)
-        if shard is None:
-            self.history_read = True
-        else:
-            self.observed[shard[0]] = shard[1]
-
-    def _record_gone(self, obj: KubeObject) -> None:
-        if objects.labels(obj).get(record.RECORD_LABEL) == record.ACCOUNT:
-            self.account = None
-            return
-        if objects.labels(obj).get(record.RECORD_LABEL) == record.OBSERVED:
-            if (shard := record.read_shard(obj)) is not None:
-                self.observed.pop(shard[0], None)
-            return  # that the history was read stays true, whatever becomes of the mark
-        self.journals.pop(objects.name(obj), None)
-        uid, _ = record.read(obj)
-        for template in self.records.pop(uid, {}):
-            self._available.pop((uid, template), None)
 
 
 def _nothing(_: KubeObject) -> None:

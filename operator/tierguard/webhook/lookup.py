@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 from tierguard.api.kinds import FREEZE
 from tierguard.api.model import GROUP, VERSION
-from tierguard.api.rules import RuleId
+from tierguard.api.rule_values import RuleId
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.guard.model import objects

@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from tierguard.api.rules import BudgetMode, DisruptionBudgetRule, UnhealthyPodEviction
+from tierguard.api.rule_values import BudgetMode, UnhealthyPodEviction
+from tierguard.api.rules import DisruptionBudgetRule
 from tierguard.disruption import MANAGED_BY, OPERATOR, OPERATOR_PREFIX, safe_maximum, scaled_value
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject

@@ -63,7 +63,7 @@ class RecordKeeper:
             uid = objects.uid(workload.raw)
             if workload.kind not in RECORDED_KINDS or not uid:
                 continue
-            known = self._cache.records.get(uid)
+            known = self._cache.notes.records.get(uid)
             written = self._written.get(uid)
             if known is not None and written is not None and written.keys() <= known.keys():
                 written = self._written.pop(uid, None)
@@ -81,8 +81,8 @@ class RecordKeeper:
         """Once in each leadership: know what earlier leaders saw. Once in an installation: read its history."""
         if self._loaded:
             return
-        self._observed.load(self._cache.observed)
-        if not self._cache.history_read:
+        self._observed.load(self._cache.notes.observed)
+        if not self._cache.notes.history_read:
             if now - installed < FRESH and not self._history_read:
                 for revision in revisions(self._api, installed):
                     self._observed.see(revision.workload, revision.template, revision.made)
@@ -117,7 +117,7 @@ class RecordKeeper:
     def _forget(self) -> None:
         alive = self._alive()
         self._observed.keep_only(alive)
-        for uid in self._cache.records.keys() - alive:
+        for uid in self._cache.notes.records.keys() - alive:
             self._api.delete(self._path(record.record_name(uid)))
             self._written.pop(uid, None)
 

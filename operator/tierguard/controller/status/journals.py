@@ -27,7 +27,7 @@ class JournalKeeper:
             for kind in self._cache.raw.values()
             for stored in kind.values()
         }
-        for name, journal in tuple(self._cache.journals.items()):
+        for name, journal in tuple(self._cache.notes.journals.items()):
             if not (journal.pages.keys() & told) and _last(journal) < now - KEPT:
                 self._api.delete(f"/api/v1/namespaces/{self._namespace}/configmaps/{quote(name)}")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from tierguard.api.model import rfc3339
-from tierguard.api.rules import RuleId
+from tierguard.api.rule_values import RuleId
 from tierguard.controller.events import event as announce
 from tierguard.controller.status.holds import Status, condition, valid
 from tierguard.controller.unreviewed.accountant import merged

@@ -56,7 +56,7 @@ class StatusKeeper:
     def keep(self, surveyed: tuple[Surveyed, ...], stretches: Stretches | None, clock: Reading, now: datetime) -> None:
         """Write what changed. Raises the first ApiError after all were tried; the next pass writes the rest."""
         state = self._cache.state
-        told = together(tuple(self._cache.journals.values()))
+        told = together(tuple(self._cache.notes.journals.values()))
         passed = self._accountant.kept()
         recorded = self._recorded()
         seen = Seen(surveyed, told, state, tuple(self._cache.jobs.values()), passed, stretches, clock, recorded)

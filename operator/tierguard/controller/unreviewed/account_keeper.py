@@ -64,7 +64,7 @@ class AccountKeeper:
         if not self._cache.knows_configuration() and now - self._waiting < PATIENCE:
             return True
         self._looked_back = True
-        kept = self._cache.account
+        kept = self._cache.notes.account
         since = None if kept is None else instant(objects.value(kept, "data", "until"))
         if kept is None or since is None:
             return False  # the first operator there is: nothing was guarded before it

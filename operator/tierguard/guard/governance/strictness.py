@@ -9,15 +9,15 @@ from typing import Any
 
 from tierguard.api.model import ApiModel
 from tierguard.api.policy import PolicySpec
-from tierguard.api.rules import (
+from tierguard.api.rule_values import (
     BudgetMode,
     EnvironmentSecrets,
     Pinning,
     Presence,
-    RuleBlock,
     UnhealthyPodEviction,
     Unsatisfiable,
 )
+from tierguard.api.rules import RuleBlock
 from tierguard.guard.model.hold import approved
 from tierguard.guard.model.objects import printable
 

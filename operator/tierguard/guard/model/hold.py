@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from tierguard.api.freeze import FreezeException, Lift, MissedRuns, Operation
 from tierguard.api.policy import PolicySpec
-from tierguard.api.rules import Enforcement
+from tierguard.api.rule_values import Enforcement
 from tierguard.api.scope import Accountable, ChangeKind
 from tierguard.guard.model.decision import Effect
 from tierguard.guard.model.scope import Scope

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from tierguard.api.rules import RuleId
+from tierguard.api.rule_values import RuleId
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.message import ALLOWED_AS_IS, compose
 from tierguard.guard.model import objects

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from tierguard.api.rules import RuleId
+from tierguard.api.rule_values import RuleId
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.message import ALLOWED_AS_IS
 from tierguard.guard.model import objects

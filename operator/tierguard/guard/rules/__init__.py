@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from tierguard.api.rules import RuleId, Rules
+from tierguard.api.rule_values import RuleId
+from tierguard.api.rules import Rules
 from tierguard.guard.model.workload import WORKLOAD_KINDS
 from tierguard.guard.rules.dependencies import Dependencies
 from tierguard.guard.rules.disruption_budget import DisruptionBudget

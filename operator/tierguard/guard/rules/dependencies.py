@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import DependenciesRule, RuleId
+from tierguard.api.rule_values import RuleId
+from tierguard.api.rules import DependenciesRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect
 from tierguard.guard.model.state import State

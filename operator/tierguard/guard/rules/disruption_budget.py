@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import BudgetMode, DisruptionBudgetRule, RuleId, UnhealthyPodEviction
+from tierguard.api.rule_values import BudgetMode, RuleId, UnhealthyPodEviction
+from tierguard.api.rules import DisruptionBudgetRule
 from tierguard.disruption import (
     OPERATOR_PREFIX,
     Allowance,

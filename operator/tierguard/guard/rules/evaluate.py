@@ -6,7 +6,8 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 
-from tierguard.api.rules import Enforcement, RuleBlock
+from tierguard.api.rule_values import Enforcement
+from tierguard.api.rules import RuleBlock
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model.decision import Effect, Finding
 from tierguard.guard.model.hold import Policy

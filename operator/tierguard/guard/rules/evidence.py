@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import EvidenceRule, Proof, RuleId
+from tierguard.api.rule_values import RuleId
+from tierguard.api.rules import EvidenceRule, Proof
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
 from tierguard.guard.model.images import image_references

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import ImagesRule, Pinning, RuleId
+from tierguard.api.rule_values import Pinning, RuleId
+from tierguard.api.rules import ImagesRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.images import VOLUMES, ImageReference, image_references
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import IsolationRule, Presence, RuleId
+from tierguard.api.rule_values import Presence, RuleId
+from tierguard.api.rules import IsolationRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.state import NETWORK_POLICY, State
 from tierguard.guard.model.workload import Workload

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import PriorityRule, RuleId
+from tierguard.api.rule_values import RuleId
+from tierguard.api.rules import PriorityRule
 from tierguard.guard.model import objects
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
 

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import Presence, ProbesRule, RuleId
+from tierguard.api.rule_values import Presence, RuleId
+from tierguard.api.rules import ProbesRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.containers import Container, containers
 from tierguard.guard.rules.rule import SERVING, Situation, Violation

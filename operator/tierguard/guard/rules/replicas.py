@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import ReplicasRule, RuleId
+from tierguard.api.rule_values import RuleId
+from tierguard.api.rules import ReplicasRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.facts import Autoscaler
 from tierguard.guard.rules.rule import Situation, Violation

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import ResourceName, ResourcesRule, RuleId
+from tierguard.api.rule_values import ResourceName, RuleId
+from tierguard.api.rules import ResourcesRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.containers import Container, containers
 from tierguard.guard.model.objects import KubeObject

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import RolloutRule, RuleId
+from tierguard.api.rule_values import RuleId
+from tierguard.api.rules import RolloutRule
 from tierguard.disruption import daemon_set_bounds, rolling_update_bounds, stateful_set_unavailable
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import RuleId
+from tierguard.api.rule_values import RuleId
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model.decision import Effect
 from tierguard.guard.model.state import State

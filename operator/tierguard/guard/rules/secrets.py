@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import EnvironmentSecrets, RuleId, SecretsRule
+from tierguard.api.rule_values import EnvironmentSecrets, RuleId
+from tierguard.api.rules import SecretsRule
 from tierguard.guard.model import objects
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import RuleId, TerminationRule
+from tierguard.api.rule_values import RuleId
+from tierguard.api.rules import TerminationRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.containers import Container, containers
 from tierguard.guard.rules.rule import SERVING, Situation, Violation

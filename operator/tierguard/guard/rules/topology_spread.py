@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
-from tierguard.api.rules import RuleId, TopologySpreadRule, Unsatisfiable
+from tierguard.api.rule_values import RuleId, Unsatisfiable
+from tierguard.api.rules import TopologySpreadRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect
 from tierguard.guard.model.workload import Workload

@@ -1,0 +1,68 @@
+"""What tierguard wrote down in ConfigMaps of its own namespace, as it is watched."""
+
+from datetime import datetime
+
+from tierguard.cluster import record
+from tierguard.cluster.journal import JOURNAL, Journal
+from tierguard.cluster.journal import read as read_journal
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
+
+
+class Notes:
+    """Keeps the rollback record, and for the operator what it and the webhook's processes have to tell.
+
+    `available` is filled with since when each template of each workload is available, by workload uid and template.
+    """
+
+    def __init__(self, available: dict[tuple[str, str], datetime]) -> None:
+        self._available = available
+        self.records: dict[str, dict[str, datetime]] = {}
+        """The rollback record, by workload uid."""
+        self.journals: dict[str, Journal] = {}
+        """What the webhook's processes have to tell, by ConfigMap; only where status is kept."""
+        self.account: KubeObject | None = None
+        """What the operator that led last had seen; only where status is kept."""
+        self.observed: dict[int, str] = {}
+        """Which templates of any workload the operator saw available, as written, by shard; only where status is kept."""
+        self.history_read = False
+        """Whether the revisions from before the installation were read."""
+
+    def changed(self, obj: KubeObject) -> None:
+        """Take a ConfigMap that is new or was changed."""
+        label = objects.labels(obj).get(record.RECORD_LABEL)
+        if label == record.ACCOUNT:
+            self.account = obj
+        elif label == JOURNAL:
+            self.journals[objects.name(obj)] = read_journal(obj)
+        elif label == record.OBSERVED:
+            shard = record.read_shard(obj)
+            if shard is None:
+                self.history_read = True
+            else:
+                self.observed[shard[0]] = shard[1]
+        else:
+            self._record(obj)
+
+    def _record(self, obj: KubeObject) -> None:
+        uid, entries = record.read(obj)
+        for stale in self.records.get(uid, {}).keys() - entries.keys():
+            self._available.pop((uid, stale), None)
+        self._available.update({(uid, template): since for template, since in entries.items()})
+        self.records[uid] = entries
+
+    def gone(self, obj: KubeObject) -> None:
+        """Forget a ConfigMap that was deleted."""
+        label = objects.labels(obj).get(record.RECORD_LABEL)
+        if label == record.ACCOUNT:
+            self.account = None
+        elif label == JOURNAL:
+            self.journals.pop(objects.name(obj), None)
+        elif label == record.OBSERVED:
+            # That the history was read stays true, whatever becomes of the mark.
+            if (shard := record.read_shard(obj)) is not None:
+                self.observed.pop(shard[0], None)
+        else:
+            uid, _ = record.read(obj)
+            for template in self.records.pop(uid, {}):
+                self._available.pop((uid, template), None)

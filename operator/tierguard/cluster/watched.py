@@ -1,0 +1,45 @@
+"""Which workloads are watched, and what is kept of anything that is."""
+
+from typing import Any
+
+from tierguard.cluster.compact import compact
+from tierguard.cluster.reflector import PARTIAL
+from tierguard.cluster.trim import ACCOUNTED, LAST_APPLIED, trim, trim_partial, trim_writers
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
+
+WATCHED_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicationController", "ReplicaSet", "CronJob")
+"""Kinds kept in memory: those that are scaled, counted by budgets, or own what a person may forge. Not Pods and Jobs."""
+
+_COMPACTED = frozenset(
+    {
+        *WATCHED_WORKLOADS,
+        "Job",
+        "Namespace",
+        "Service",
+        "NetworkPolicy",
+        *("PodDisruptionBudget", "HorizontalPodAutoscaler"),
+    }
+)
+"""Kinds of which anybody may make large ones. Our own kinds are bounded by their schemas."""
+
+
+def trim_watched(obj: Any, *, status: bool) -> KubeObject:
+    """Drop what no decision reads; for what controllers make, keep only who made it and what it runs.
+
+    `status` says whether the status of workloads and who wrote what is kept.
+    """
+    if obj.get("kind") == PARTIAL:
+        return trim_partial(obj)
+    obj = trim(obj)
+    metadata = obj.get("metadata", {})
+    trim_writers(obj, ACCOUNTED if status else ())
+    if obj.get("kind") == "Job":
+        obj["spec"] = {"template": {"metadata": obj.get("spec", {}).get("template", {}).get("metadata", {})}}
+    if LAST_APPLIED in metadata.get("annotations", ()):
+        del metadata["annotations"][LAST_APPLIED]
+    if not status and obj.get("kind") in WATCHED_WORKLOADS:
+        obj.pop("status", None)
+        if obj["kind"] == "ReplicaSet" and objects.controller_of(obj) is not None:
+            obj.pop("spec", None)
+    return compact(obj) if obj.get("kind") in _COMPACTED else dict(obj)
