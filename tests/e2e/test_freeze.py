@@ -25,6 +25,12 @@ def deployed(world: EmbeddedWorld, namespace: str, image: str = f"{manifests.IMA
     return workload
 
 
+def scales_are_asked_about(world: EmbeddedWorld, namespace: str, workload: str) -> None:
+    """Wait until the operator has told the API server which names are frozen: a Scale has no labels."""
+    down = ("scale", workload, "--replicas=0", "--dry-run=server", "-n", namespace)
+    world.until("scaling down is refused", lambda: not world.kubectl(*down, user=DANA).passed)
+
+
 def refusals(namespace: str) -> dict[str, tuple[str, ...]]:
     """Ways to change a frozen Deployment, as arguments of kubectl."""
     place = ("-n", namespace)
@@ -54,6 +60,7 @@ def test_every_way_to_change_a_frozen_workload_is_refused(world: EmbeddedWorld, 
     new = manifests.with_image(workload, f"{manifests.IMAGE}:2")
 
     with world.in_force(frozen(namespace)):
+        scales_are_asked_about(world, namespace, CORE)
         answers = {way: world.kubectl(*call, user=DANA) for way, call in refusals(namespace).items()}
         for verb, options in (
             ("apply", ()),
@@ -233,6 +240,7 @@ def test_the_stateful_set_and_the_cron_job_are_held_too(world: EmbeddedWorld, na
     }
     assert world.apply(database, job, user=DANA).passed
     with world.in_force(frozen(namespace)):
+        scales_are_asked_about(world, namespace, "statefulset/ledger-db")
         for call in (
             ("delete", "statefulset/ledger-db"),
             ("scale", "statefulset/ledger-db", "--replicas=0"),

@@ -33,7 +33,7 @@ IDENTITIES = (DANA, CONTROLLER, KUBELET, AUTOSCALER, ROTATOR)
 
 ONLY_ADDS = {"CREATE PodDisruptionBudget fresh"}
 """What no freeze holds, though it touches something: a further budget lets fewer pods be evicted, never more."""
-NEVER_CHANGED = {("Secret", ("type",))}
+NEVER_CHANGED = {("Secret", ("type",)), ("ControllerRevision", ("data",))}
 """The held fields that the API server itself keeps as they are."""
 
 

@@ -158,6 +158,15 @@ def test_the_webhook_reads_its_file_again_and_keeps_what_it_knew_while_it_cannot
     assert paths(first.path)
 
 
+def test_the_file_is_read_before_the_first_request(tmp_path: Path) -> None:
+    """Two first requests at once: one that had still to read let the other one find nothing known."""
+    file, path = tmp_path / "paths", fresh(NOW)
+    file.write_bytes(encode([path]))
+    paths = Paths(file)
+    file.unlink()
+    assert paths(path.path)
+
+
 @pytest.mark.parametrize(
     "path", ["", "/", "/validate", "/validate/", "/readyz", "/metrics", f"{PATH}/", f"{PATH}\udcff", "é"]
 )

@@ -16,8 +16,9 @@ class Paths:
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._file = file
         self._clock = clock
-        self._due = float("-inf")
+        self._due = clock() + LOOK_SECONDS
         self._known: tuple[bytes, ...] = ()
+        self._read()  # before the first request: a second one beside it would find nothing known yet
 
     def __call__(self, path: str) -> bool:
         """Whether `path` is one of them. It takes as long whichever it is, so that nobody learns a part of one."""
