@@ -42,10 +42,10 @@ SOON_SECONDS, SHORT_SECONDS = 20, 20
 FROZEN, OUTSIDE, SCHEDULED = "in a freeze", "outside", "across a freeze"
 
 
-def due_in(phase: str) -> Due:
-    """What must become of a write in this phase."""
+def due_in(phase: str, new: frozenset[Kind] = frozenset()) -> Due:
+    """What must become of a write in this phase, where the version that runs does not hold the `new` kinds yet."""
     held = HELD_IN_A_FREEZE if phase == FROZEN else ALWAYS_HELD
-    return lambda write: HELD if write.kind in held else FREE
+    return lambda write: FREE if write.kind not in held else UNTOLD if write.kind in new else HELD
 
 
 def due_across(start: float, end: float) -> Due:
@@ -83,7 +83,7 @@ def endure(site: Site, fault: Fault, phase: str, seed: int) -> Row:
             notes.append(f"well after {recovery:.0f} s")
     except (AssertionError, ClusterError) as error:
         failures.append(str(error))
-    return Row(fault.name, phase, writes, due_in(phase), notes, failures)
+    return Row(fault.name, phase, writes, due_in(phase, fault.new), notes, failures)
 
 
 def _told(note: Note, failures: list[str]) -> str:

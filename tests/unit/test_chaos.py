@@ -58,6 +58,14 @@ def test_what_carries_no_clock_is_counted_in_a_freeze_that_nobody_told_the_api_s
     assert row(FROZEN, write(kind, Fate.ADMITTED)).admitted == 1
 
 
+def test_what_an_older_version_does_not_hold_is_counted_and_nothing_else_is() -> None:
+    due = due_in(FROZEN, frozenset({Kind.OWNER}))
+    sound = [write(Kind.NOTE, Fate.ADMITTED)] * 100
+    upgraded = Row("a fault", FROZEN, [*sound, write(Kind.OWNER, Fate.ADMITTED), write(Kind.OWNER, Fate.REFUSED)], due)
+    assert (upgraded.let_through, len(upgraded.untold), upgraded.failures) == (1, 2, [])
+    assert Row("a fault", FROZEN, [*sound, write(Kind.BUDGET, Fate.ADMITTED)], due).admitted == 1
+
+
 def test_outside_only_an_unannounced_deletion_and_an_owner_by_status_may_be_refused() -> None:
     assert row(OUTSIDE, write(Kind.DELETE, Fate.REFUSED)).failures == []
     assert row(OUTSIDE, write(Kind.DELETE, Fate.ADMITTED)).admitted == 1
