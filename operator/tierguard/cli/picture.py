@@ -7,7 +7,7 @@ from tierguard.api.kinds import FREEZE, POLICY, WINDOW
 from tierguard.disruption import Budget
 from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, compile_window
 from tierguard.guard.model import objects
-from tierguard.guard.model.facts import AUTOSCALER_KINDS, Autoscaler, Node, PlacedPod, selected_pods
+from tierguard.guard.model.facts import AUTOSCALER_KINDS, Autoscaler, Node, PlacedPod, pull_secrets, selected_pods
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import Identities, State
 from tierguard.guard.model.workload import WORKLOAD_KINDS
@@ -60,8 +60,7 @@ def _add(state: State, raw: KubeObject) -> None:  # noqa: C901 - one branch a ki
         if selector := objects.mapping(raw, "spec", "selector"):
             state.services_in.setdefault(namespace, {})[name] = selector
     elif kind == "ServiceAccount":
-        found = (objects.value(each, "name") for each in objects.sequence(raw, "imagePullSecrets"))
-        state.pull_secrets_in.setdefault(namespace, {})[name] = frozenset(str(each) for each in found if each)
+        state.pull_secrets_in.setdefault(namespace, {})[name] = pull_secrets(raw)
     elif kind in WORKLOAD_KINDS:
         state.workloads_in.setdefault(namespace, {})[(kind, namespace, name)] = raw
         if kind == "Pod" and (pod := PlacedPod.of(raw)) is not None and pod.node:

@@ -13,7 +13,7 @@ def misshapen(raw: KubeObject) -> str | None:
     """What has the wrong type among the fields that decisions read, as `field: what was found`; None if nothing has."""
     for kind, paths in _SHAPES:
         for path in paths:
-            found = _at(raw, path)
+            found = objects.value(raw, *path)
             if found is not None and (not isinstance(found, kind) or isinstance(found, bool)):
                 return f"{'.'.join(path)}: expected {_NAMES[kind]}, found {shown(found)}"
     for path in (("metadata", "labels"), ("metadata", "annotations")):
@@ -59,12 +59,3 @@ _SHAPES: tuple[tuple[Any, tuple[tuple[str, ...], ...]], ...] = (
     (list, (("metadata", "ownerReferences"), ("spec", "template", "spec", "topologySpreadConstraints"))),
 )
 _NAMES: dict[Any, str] = {Mapping: "a map", str: "text", list: "a list"}
-
-
-def _at(raw: Any, path: tuple[str, ...]) -> Any:
-    node = raw
-    for key in path:
-        if not isinstance(node, Mapping):
-            return None
-        node = node.get(key)
-    return node

@@ -6,7 +6,7 @@ from typing import Any
 
 from tierguard.cluster.reflector import Collection
 from tierguard.guard.model import objects
-from tierguard.guard.model.facts import Autoscaler, Node, PlacedPod, selected_pods
+from tierguard.guard.model.facts import Autoscaler, Node, PlacedPod, pull_secrets, selected_pods
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
 
@@ -64,8 +64,7 @@ class _Keeper:
         _drop(self._state.services_in, obj, objects.name(obj))
 
     def account(self, obj: KubeObject) -> None:
-        found = (objects.value(each, "name") for each in objects.sequence(obj, "imagePullSecrets"))
-        names = frozenset(str(name) for name in found if name)
+        names = pull_secrets(obj)
         known = self._state.pull_secrets_in.get(objects.namespace(obj), {})
         if names and known.get(objects.name(obj)) != names:
             _put(self._state.pull_secrets_in, obj, objects.name(obj), names)

@@ -148,6 +148,10 @@ class Api:
     def check(self, method: str, path: str) -> None:
         """Called before each call but watches. Raises ApiError where the call must not be made."""
 
+    def patience(self, method: str, timeout: float) -> float:  # noqa: ARG002 - it is for who overrides this
+        """The seconds that a call but a watch may take, whose caller would wait for `timeout`."""
+        return timeout
+
     def watch(self, path: str, query: Mapping[str, str], silence: float, accept: str = JSON) -> Iterator[bytes]:
         """Yield the lines of a watch. Raises ApiError; ends when the server closes it.
 
@@ -194,6 +198,7 @@ class Api:
         most_bytes: int | None = None,
     ) -> bytes:
         self.check(method, path)
+        timeout = self.patience(method, timeout)
         bound = LARGEST_ANSWER if most_bytes is None else most_bytes
         deadline = time.monotonic() + timeout
         response = self._send(

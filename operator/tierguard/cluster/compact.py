@@ -10,6 +10,7 @@ from typing import Any
 
 from tierguard.guard.model import objects
 from tierguard.guard.model.digest import DIGEST, LARGEST_WHOLE, digest_of, encoded, sha256
+from tierguard.guard.model.images import CONTAINER_PARTS
 from tierguard.guard.model.workload import READS, RESTARTED_AT, WORKLOAD_KINDS, reads
 from tierguard.guard.rules.secrets import telling
 
@@ -29,7 +30,6 @@ MOST_OWNERS = 100
 LARGEST_ANNOTATION = 8 * 1024
 _OWN = "tierguard.io/"
 """What the keys of annotations that decisions read have in them."""
-_PARTS = ("initContainers", "containers", "ephemeralContainers")
 
 
 def compact(obj: dict[str, Any]) -> dict[str, Any]:
@@ -111,8 +111,8 @@ def _pod_spec(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     digest = digest_of(spec)
     if digest is None:
         return spec
-    found = fit({key: value for key, value in spec.items() if key not in _PARTS}, ROOM)
-    for part in _PARTS:
+    found = fit({key: value for key, value in spec.items() if key not in CONTAINER_PARTS}, ROOM)
+    for part in CONTAINER_PARTS:
         if part in spec:
             found[part] = _containers(objects.sequence(spec, part))
     names = reads(spec)

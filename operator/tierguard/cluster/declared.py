@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW
+from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW, Kind
 from tierguard.api.model import API_VERSION
 from tierguard.cluster.around import Source
 from tierguard.cluster.reflector import Collection
@@ -13,12 +13,11 @@ from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
 
-_COMPILERS: tuple[tuple[str, Callable[[KubeObject], Hold | Policy]], ...] = (
-    (FREEZE.kind, compile_freeze),
-    (WINDOW.kind, compile_window),
-    (POLICY.kind, compile_policy),
+_COMPILERS: tuple[tuple[Kind, Callable[[KubeObject], Hold | Policy]], ...] = (
+    (FREEZE, compile_freeze),
+    (WINDOW, compile_window),
+    (POLICY, compile_policy),
 )
-_PLURALS = {kind.kind: kind.plural for kind in KINDS}
 
 
 class Declared:
@@ -34,9 +33,9 @@ class Declared:
         """Where they are watched, each kind with what happens when one changes."""
         return [
             Source(
-                Collection(f"/apis/{API_VERSION}/{_PLURALS[kind]}", API_VERSION, kind),
-                self._changed(kind, compile_one),
-                self._gone(kind),
+                Collection(f"/apis/{API_VERSION}/{kind.plural}", API_VERSION, kind.kind),
+                self._changed(kind.kind, compile_one),
+                self._gone(kind.kind),
             )
             for kind, compile_one in _COMPILERS
         ]

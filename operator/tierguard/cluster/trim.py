@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from tierguard.cluster.reflector import PARTIAL
 from tierguard.guard.model import objects
 from tierguard.guard.model.digest import encoded, sha256
@@ -77,7 +75,7 @@ def trim_partial(obj: Any) -> dict[str, Any]:
     annotations = {k: v for k, v in objects.annotations(obj).items() if k != LAST_APPLIED}
     rest = [objects.labels(obj), annotations, objects.sequence(metadata, "ownerReferences")]
     rest.append(objects.sequence(metadata, "finalizers"))
-    digest = hashlib.sha256(msgspec.json.encode(rest, order="deterministic")).hexdigest()[:16]
+    digest = hashlib.sha256(encoded(rest)).hexdigest()[:16]
     kept = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "ownerReferences")
     return {
         "apiVersion": obj.get("apiVersion"),

@@ -8,12 +8,12 @@ renewal that succeeded: a leader that was paused, or cut off, stops RENEW_DEADLI
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import quote
 
-from tierguard.cluster.client import JSON, Api, ApiError
+from tierguard.cluster.client import Api, ApiError
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
 
@@ -75,20 +75,9 @@ class LeaderApi(Api):
         if method != "GET" and not self.gate.open():
             raise NotLeading(method, path)
 
-    def _json(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: KubeObject | None,
-        content_type: str | None,
-        timeout: float,
-        accept: str = JSON,
-        *,
-        last: bool = False,
-    ) -> KubeObject:
-        bounded = timeout if method == "GET" else min(timeout, WRITE_SECONDS)
-        return super()._json(method, path, query, body, content_type, bounded, accept, last=last)
+    def patience(self, method: str, timeout: float) -> float:
+        """A write ends while the Lease is still held."""
+        return timeout if method == "GET" else min(timeout, WRITE_SECONDS)
 
 
 class Election:

@@ -119,9 +119,7 @@ class Lookups:
     def workload(self, kind: str, namespace: str, name: str, user: UserInfo = NOBODY) -> KubeObject | None:
         """The workload itself."""
         entry = WORKLOAD_KINDS[kind]
-        root = "apis" if entry.group else "api"
-        path = f"/{root}/{entry.api_version}/namespaces/{{}}/{entry.resource}/{{}}"
-        return self._ask(user, path, namespace, name)
+        return self._ask(user, f"{entry.root}/namespaces/{{}}/{entry.resource}/{{}}", namespace, name)
 
     def _ask(self, user: UserInfo, path: str, *names: str) -> KubeObject | None:
         """What is at `path`, with `names` put into it; None also for what can be nothing's name."""

@@ -7,9 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 
-import msgspec
-
 from tierguard.guard.model.change import Question
+from tierguard.guard.model.digest import encoded
 from tierguard.webhook.review import UserInfo
 
 GOOD_SECONDS = 2.0
@@ -69,4 +68,4 @@ class Rights:
 def _key(user: UserInfo, question: Question) -> bytes:
     """A digest of the whole identity and the question: RBAC answers by groups and, through webhooks, by extra too."""
     whole = [user.username, user.uid, user.groups, user.extra, question.verb, question.name]
-    return hashlib.sha256(msgspec.json.encode(whole, order="deterministic")).digest()
+    return hashlib.sha256(encoded(whole)).digest()

@@ -4,7 +4,7 @@ The operator resumes what it has on record as suspended by itself (`record`), an
 alone: a person's own suspension, made before or meanwhile, stays. A lost record resumes nothing.
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,15 +55,13 @@ def ours(cron_job: Workload, recorded: Container[str]) -> bool:
 def actions(state: State, now: datetime, recorded: Container[str]) -> Iterator[Action]:
     """What is to be done so that all CronJobs of frozen operations are suspended, and no others by tierguard."""
     freezes = operation_freezes(state.freezes)
-    active = [freeze for freeze in freezes if freeze.timeline.covering(now) is not None]
+    active = _active(freezes, now)
     for cron_job in _cron_jobs(state):
-        labels = state.namespaces.get(cron_job.namespace, {})
-        batch = batch_of(cron_job)
-        frozen = any(batch.meant_by(freeze, labels) for freeze in active)
+        frozen = any(_meaning(cron_job, active, state))
         if frozen and not cron_job.paused:
             yield Action(cron_job, suspend=True)
         elif not frozen and ours(cron_job, recorded):
-            asked = [freeze.missed_runs for freeze in freezes if batch.meant_by(freeze, labels)]
+            asked = [freeze.missed_runs for freeze in _meaning(cron_job, freezes, state)]
             yield Action(cron_job, suspend=False, skip_missed=MissedRuns.RUN not in asked)
 
 
@@ -71,14 +69,12 @@ def kept(state: State, now: datetime, suspensions: Suspensions, resumed: Contain
     """What stays on record: CronJobs of frozen operations, those still suspended, those that a watch may not show yet."""
     if not suspensions:
         return {}
-    active = [freeze for freeze in operation_freezes(state.freezes) if freeze.timeline.covering(now) is not None]
+    active = _active(operation_freezes(state.freezes), now)
     there: dict[str, bool] = {}
     for cron_job in _cron_jobs(state):
         uid = objects.uid(cron_job.raw)
         if uid in suspensions:
-            labels = state.namespaces.get(cron_job.namespace, {})
-            batch = batch_of(cron_job)
-            there[uid] = claimed(cron_job) or any(batch.meant_by(freeze, labels) for freeze in active)
+            there[uid] = claimed(cron_job) or any(_meaning(cron_job, active, state))
     return {
         uid: since
         for uid, since in suspensions.items()
@@ -88,12 +84,10 @@ def kept(state: State, now: datetime, suspensions: Suspensions, resumed: Contain
 
 def orphans(state: State, now: datetime, recorded: Container[str]) -> Iterator[Workload]:
     """CronJobs that are suspended in tierguard's name without its record, and not frozen: nobody resumes them."""
-    active = [freeze for freeze in operation_freezes(state.freezes) if freeze.timeline.covering(now) is not None]
+    active = _active(operation_freezes(state.freezes), now)
     for cron_job in _cron_jobs(state):
-        if claimed(cron_job) and not ours(cron_job, recorded):
-            batch, labels = batch_of(cron_job), state.namespaces.get(cron_job.namespace, {})
-            if not any(batch.meant_by(freeze, labels) for freeze in active):
-                yield cron_job
+        if claimed(cron_job) and not ours(cron_job, recorded) and not any(_meaning(cron_job, active, state)):
+            yield cron_job
 
 
 def suspended(
@@ -135,6 +129,16 @@ def running_jobs(hold: Hold, jobs: list[KubeObject], state: State, now: datetime
         if batch.meant_by(hold, state.namespaces.get(job.namespace, {})):
             found.append(f"{job.namespace}/{job.name}")
     return sorted(found)[:MOST_LISTED]
+
+
+def _active(freezes: Iterable[Hold], now: datetime) -> list[Hold]:
+    return [freeze for freeze in freezes if freeze.timeline.covering(now) is not None]
+
+
+def _meaning(cron_job: Workload, freezes: Iterable[Hold], state: State) -> Iterator[Hold]:
+    """Those of `freezes` that freeze the operation of `cron_job`."""
+    batch, labels = batch_of(cron_job), state.namespaces.get(cron_job.namespace, {})
+    return (freeze for freeze in freezes if batch.meant_by(freeze, labels))
 
 
 def _cron_jobs(state: State) -> Iterator[Workload]:

@@ -17,7 +17,6 @@ from tierguard.guard.survey import Labelled, Surroundings
 
 LONGEST_LIST = 60_000
 """Characters in which the known namespaces are listed: room for a thousand and more."""
-_RESOURCE = "request.resource.resource"
 _NAME = "o.?metadata.?name.orValue('')"
 
 
@@ -63,7 +62,7 @@ def owned() -> str:
     """What somebody made in a controller's name is as guarded as the owner, whose labels need not be on it."""
     made = (entry.resource for entry in WORKLOAD_KINDS.values() if entry.made_by_controllers)
     return (
-        f"{cel.one_of(_RESOURCE, made)}"
+        f"{cel.one_of(cel.RESOURCE, made)}"
         " && [object, oldObject].exists(o, o != null && size(o.?metadata.?ownerReferences.orValue([])) > 0)"
     )
 
@@ -75,13 +74,13 @@ def about(workloads: str, around: Surroundings) -> str:
     nothing but itself is told from one that is not there.
     """
     if not around.namespaces:
-        return conjunction(f"!({SCALE})", f"!({cel.one_of(_RESOURCE, _BY_PLACE)})", workloads)
+        return conjunction(f"!({SCALE})", f"!({cel.one_of(cel.RESOURCE, _BY_PLACE)})", workloads)
     return f"[{_names(around)}[?request.namespace].orValue([])].exists(n, {_tied(around)}) || ({unnamed(workloads)})"
 
 
 def unnamed(workloads: str) -> str:
     """`workloads`, for what has labels of its own: no Scale, and nothing that is guarded by name or place alone."""
-    return conjunction(f"!({SCALE})", f"!({cel.one_of(_RESOURCE, [*_BY_NAME, *_BY_PLACE])})", workloads)
+    return conjunction(f"!({SCALE})", f"!({cel.one_of(cel.RESOURCE, [*_BY_NAME, *_BY_PLACE])})", workloads)
 
 
 _BY_NAME = [resource.resource for resource in AROUND if resource.ties == {Tie.NAME}]
@@ -112,21 +111,21 @@ def _tied(around: Surroundings) -> str:
     either = "[object, oldObject].exists(o, o != null && {})".format
     begins = "n.exists(p, p != '' && ({}).startsWith(p))".format
     claim = "v.?persistentVolumeClaim.?claimName.orValue('')"
-    named = either(f"({_RESOURCE} + '/' + {_NAME}) in n || ({_RESOURCE} + '/{EVERYTHING}') in n")
-    member = conjunction(f"{_RESOURCE} == 'pods'", either(begins(f"'pods/' + {_NAME}")))
+    named = either(f"({cel.RESOURCE} + '/' + {_NAME}) in n || ({cel.RESOURCE} + '/{EVERYTHING}') in n")
+    member = conjunction(f"{cel.RESOURCE} == 'pods'", either(begins(f"'pods/' + {_NAME}")))
     named_claim = f"{claim} != '' && " + begins(f"'claim/' + {claim}")
     mounts = either(f"{cel.VOLUMES}.exists(v, {named_claim})")
     ties = disjunction(
         member if around.members else "false",
         mounts if around.claims else "false",
         _having(around.services),
-        conjunction(cel.one_of(_RESOURCE, _ADOPTED), _having(around.selectors)),
+        conjunction(cel.one_of(cel.RESOURCE, _ADOPTED), _having(around.selectors)),
     )
     return (
         f"size(n) > 0 && (({SCALE})"
-        f" ? ({_RESOURCE} == 'replicasets' || ('scale/' + {_RESOURCE} + '/' + request.name) in n)"
-        f" : {cel.one_of(_RESOURCE, _BY_NAME)} ? ({named})"
-        f" : {cel.one_of(_RESOURCE, [*_BY_PLACE, *_LIVED_IN])} || ({ties}))"
+        f" ? ({cel.RESOURCE} == 'replicasets' || ('scale/' + {cel.RESOURCE} + '/' + request.name) in n)"
+        f" : {cel.one_of(cel.RESOURCE, _BY_NAME)} ? ({named})"
+        f" : {cel.one_of(cel.RESOURCE, [*_BY_PLACE, *_LIVED_IN])} || ({ties}))"
     )
 
 

@@ -23,8 +23,7 @@ from tierguard.guard.tiers.deletion import ALLOW_DELETION
 
 LONGEST = 90_000
 """Characters of an expression: the API server takes 100,000. What would be longer asks about everything instead."""
-NEW_JOB = "request.resource.resource == 'jobs' && request.operation == 'CREATE'"
-_RESOURCE = "request.resource.resource"
+NEW_JOB = f"{cel.RESOURCE} == 'jobs' && request.operation == 'CREATE'"
 _NAME = "oldObject.?metadata.?name.orValue('?')"
 _OWNERS = "metadata.?ownerReferences.orValue([])"
 _ANNOTATIONS = "metadata.?annotations.orValue({})"
@@ -52,8 +51,8 @@ def collected() -> str:
     return conjunction(
         "request.operation == 'DELETE'",
         f"request.userInfo.username == {cel.text(COLLECTOR)}",
-        cel.one_of(_RESOURCE, kinds),
-        f"!({_RESOURCE} == 'persistentvolumeclaims' && {of_members})",
+        cel.one_of(cel.RESOURCE, kinds),
+        f"!({cel.RESOURCE} == 'persistentvolumeclaims' && {of_members})",
     )
 
 
@@ -64,7 +63,7 @@ def broken_glass() -> str:
     """
     marked = f"o != null && {cel.text(BREAK_GLASS)} in o.?{_ANNOTATIONS}"
     carrier = "[request.operation == 'DELETE' ? oldObject : object]"
-    audited = cel.one_of(_RESOURCE, [resource.resource for resource in AROUND if resource.announced])
+    audited = cel.one_of(cel.RESOURCE, [resource.resource for resource in AROUND if resource.announced])
     return f"({audited}) && {carrier}.exists(o, {marked}) && {_MAY_BYPASS}"
 
 
@@ -82,7 +81,7 @@ def touches(resources: Iterable[Resource]) -> str:
         by_fields.setdefault(held, []).append(resource.resource)
     differing = "false"
     for held, names in by_fields.items():
-        differing = f"{cel.one_of(_RESOURCE, names)} ? ({disjunction(*map(_differ, held))}) : ({differing})"
+        differing = f"{cel.one_of(cel.RESOURCE, names)} ? ({disjunction(*map(_differ, held))}) : ({differing})"
     return f"({SCALE}) ? ({_SCALES_DOWN}) : (request.operation != 'UPDATE' || ({differing}))"
 
 
@@ -121,7 +120,7 @@ def touches_metadata() -> str:
     finalized = conjunction("request.subResource == 'finalize'", _differ(("spec", "finalizers"), empty="[]"))
     annotations = ("metadata", "annotations")  # of a ServiceAccount, which has no status
     reported = [resource.resource for resource in AROUND if STATUS in resource.held]
-    by_hand = conjunction("request.subResource == 'status'", cel.one_of(_RESOURCE, reported), _differ(STATUS))
+    by_hand = conjunction("request.subResource == 'status'", cel.one_of(cel.RESOURCE, reported), _differ(STATUS))
     return disjunction(*(_differ(path) for path in paths if path != annotations), finalized, by_hand)
 
 
@@ -218,7 +217,7 @@ def rotated(state: State) -> str:
     """Whether who renews certificates and secrets writes them."""
     resources = [resource.resource for resource in AROUND if resource.exempt_rotators]
     return conjunction(
-        cel.one_of(_RESOURCE, resources), cel.one_of("request.userInfo.username", state.identities.rotators)
+        cel.one_of(cel.RESOURCE, resources), cel.one_of("request.userInfo.username", state.identities.rotators)
     )
 
 

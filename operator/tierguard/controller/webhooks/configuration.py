@@ -51,7 +51,6 @@ ACTIVE_FREEZE, DELETION, METADATA, RESOURCES, POLICY_WEBHOOK = (
 IN_TIER = "in-tier"
 """How the names of the webhooks begin that are for namespaces with a tier label."""
 
-_RESOURCE = "request.resource.resource"
 _NAME_LABEL = "kubernetes.io/metadata.name"
 
 Condition = dict[str, str]
@@ -107,12 +106,12 @@ def _asked(state: State, around: Surroundings, inside: str, strict: str, crowded
     unbroken = f"!({conditions.broken_glass()})"
     announced = disjunction(conditions.announced(), cel.one_of("request.namespace", state.announced))
     unannounced = conjunction(
-        cel.one_of(_RESOURCE, [r.resource for r in AROUND if r.announced]), f"!({SCALE})", deletes
+        cel.one_of(cel.RESOURCE, [r.resource for r in AROUND if r.announced]), f"!({SCALE})", deletes
     )
     losing = conjunction(unannounced, f"!({announced})")
     touches = conjunction(conditions.touches(AROUND), f"!({losing})", unbroken)
     exempt = disjunction(conditions.scaled_by_autoscaler(state), conditions.rotated(state))
-    definitions = f"{_RESOURCE} == 'customresourcedefinitions'"
+    definitions = f"{cel.RESOURCE} == 'customresourcedefinitions'"
     guarded = conditions.guarded(state, around, strict)
     person = _condition("not-a-controller", conditions.person(state))
     elsewhere = disjunction(conjunction(touches, inside), conjunction(losing, unbroken))
@@ -149,7 +148,7 @@ def _asked(state: State, around: Surroundings, inside: str, strict: str, crowded
     )
 
 
-_OURS = cel.one_of(_RESOURCE, [kind.plural for kind in KINDS])
+_OURS = cel.one_of(cel.RESOURCE, [kind.plural for kind in KINDS])
 
 
 def _condition(name: str, expression: str) -> Condition:

@@ -61,7 +61,7 @@ def taken_back(old: KubeObject, new: KubeObject) -> bool:
     With until: <now> the freeze holds again from now on, and what was rolled out meanwhile is something to go back to.
     """
     before, after = (objects.mapping(side, "spec", "lift") for side in (old, new))
-    if not before or not after or not _approved_by_another(before):
+    if not before or not after or not approved_by_another(before):
         return False
     if {**before, "until": None} != {**after, "until": None}:
         return False
@@ -71,8 +71,9 @@ def taken_back(old: KubeObject, new: KubeObject) -> bool:
     return sooner is not None and (before.get("until") is None or (later is not None and sooner < later))
 
 
-def _approved_by_another(lift: Mapping[str, Any]) -> bool:
-    return any(name != lift.get("requestedBy") for name in objects.sequence(lift, "approvedBy"))
+def approved_by_another(request: Mapping[str, Any]) -> bool:
+    """Whether somebody other than who asked has approved what `request` asks for: a spec, or a lift in one."""
+    return any(name != request.get("requestedBy") for name in objects.sequence(request, "approvedBy"))
 
 
 def _instant(written: object) -> datetime | None:

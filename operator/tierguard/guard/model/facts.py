@@ -32,9 +32,9 @@ class Autoscaler:
         target = objects.mapping(spec, "scaleTargetRef")
         kind = str(raw.get("kind"))
         keda = kind == KEDA
-        written = spec.get("minReplicaCount" if keda else "minReplicas")
+        written = objects.whole_number(spec, "minReplicaCount" if keda else "minReplicas")
         absent = _KEDA_MINIMUM if keda else 1
-        minimum = written if isinstance(written, int) and not isinstance(written, bool) else absent
+        minimum = absent if written is None else written
         if keda:
             minimum = min([minimum, *_keda_leaves(raw)])
         aim = (str(target.get("kind") or ("Deployment" if keda else "")), str(target.get("name") or ""))
@@ -43,8 +43,8 @@ class Autoscaler:
 
 def _keda_leaves(raw: KubeObject) -> Iterator[int]:
     """What a ScaledObject leaves when no trigger is active, and while it is paused at a number."""
-    idle = objects.value(raw, "spec", "idleReplicaCount")
-    if isinstance(idle, int) and not isinstance(idle, bool):
+    idle = objects.whole_number(raw, "spec", "idleReplicaCount")
+    if idle is not None:
         yield idle
     paused = str(objects.annotations(raw).get(f"{KEDA_PAUSED}-replicas") or "")
     if paused.isascii() and paused.isdigit() and len(paused) < _LONGEST_COUNT:
@@ -57,6 +57,12 @@ def selected_pods(policy: KubeObject) -> LabelSelector:
         return LabelSelector.compile(objects.mapping(policy, "spec", "podSelector"))
     except ValueError:
         return LabelSelector(nothing=True)
+
+
+def pull_secrets(account: KubeObject) -> frozenset[str]:
+    """The Secrets with which the pods of a ServiceAccount pull their images."""
+    found = (objects.value(each, "name") for each in objects.sequence(account, "imagePullSecrets"))
+    return frozenset(str(name) for name in found if name)
 
 
 @dataclass(frozen=True, slots=True)

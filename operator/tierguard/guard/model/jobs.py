@@ -29,5 +29,5 @@ def _tightened(old: Workload, new: Workload) -> Iterator[ChangeKind]:
 
 
 def _number(job: Workload, field: str, absent: float) -> float:
-    found = objects.value(job.raw, "spec", field)
-    return found if isinstance(found, int) and not isinstance(found, bool) else absent
+    found = objects.whole_number(job.raw, "spec", field)
+    return absent if found is None else found

@@ -49,6 +49,12 @@ def value(parent: Any, *path: str) -> Any:
     return node
 
 
+def whole_number(parent: Any, *path: str) -> int | None:
+    """The whole number at `path` below `parent`; None where there is none. True is no number."""
+    found = value(parent, *path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
 def larger_than(value: Any, most: int) -> bool:
     """Whether there are more than `most` values in `value`, each as often as it is repeated; stops counting there."""
     seen, waiting = 0, [value]

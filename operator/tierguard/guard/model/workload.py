@@ -7,6 +7,7 @@ from typing import Any
 
 from tierguard.guard.model import objects
 from tierguard.guard.model.digest import condensed, encoded
+from tierguard.guard.model.images import CONTAINER_PARTS
 from tierguard.guard.model.objects import KubeObject, Labels
 from tierguard.guard.model.once import once
 
@@ -41,9 +42,14 @@ class WorkloadKind:
     """The keys of `spec` that are the pod template, the replicas or the pause switch."""
 
     @property
+    def root(self) -> str:
+        """Where the API server has its version of the group."""
+        return f"/{'apis' if self.group else 'api'}/{self.api_version}"
+
+    @property
     def path(self) -> str:
         """Where the API server has all of them."""
-        return f"/{'apis' if self.group else 'api'}/{self.api_version}/{self.resource}"
+        return f"{self.root}/{self.resource}"
 
     def __post_init__(self) -> None:
         written = f"{self.group}/{self.version}" if self.group else self.version
@@ -278,7 +284,7 @@ def _references(pod_spec: KubeObject) -> Iterator[tuple[str, str]]:
             yield "Secret", str(secret.get("secretName") or secret.get("name") or "")
         for kind, path in _SECRET_OF_VOLUME.items():
             yield "Secret", str(objects.value(volume, kind, *path) or "")
-    for part in ("initContainers", "containers", "ephemeralContainers"):
+    for part in CONTAINER_PARTS:
         for container in objects.sequence(pod_spec, part):
             for source in objects.sequence(container, "envFrom"):
                 yield "ConfigMap", str(objects.value(source, "configMapRef", "name") or "")

@@ -177,10 +177,9 @@ class _Bounds:
     @classmethod
     def of(cls, autoscaler: KubeObject) -> "_Bounds":
         spec = objects.mapping(autoscaler, "spec")
-        written = spec.get("maxReplicaCount", spec.get("maxReplicas"))
-        known = isinstance(written, int) and not isinstance(written, bool)
+        written = objects.whole_number(spec, "maxReplicaCount" if "maxReplicaCount" in spec else "maxReplicas")
         # Absent is 100 for KEDA; a HorizontalPodAutoscaler must name it.
-        return cls(Autoscaler.of(autoscaler).minimum, written if isinstance(written, int) and known else 100)
+        return cls(Autoscaler.of(autoscaler).minimum, 100 if written is None else written)
 
 
 def _restrains(old: KubeObject, new: KubeObject) -> bool:

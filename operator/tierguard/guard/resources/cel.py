@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from tierguard.api.scope import Selector, SelectorOperator
 from tierguard.guard.model.scope import TIER_LABEL
 
+RESOURCE = "request.resource.resource"
 # Where a workload keeps labels: its own, its pod template's, and a CronJob's pods'.
 _LABEL_MAPS = (
     "o.?metadata.?labels.orValue({})",

@@ -7,7 +7,7 @@ from tierguard.guard.freezes.blocking import block
 from tierguard.guard.freezes.matching import Matching
 from tierguard.guard.message import ALLOWED_AS_IS, compose
 from tierguard.guard.model import objects
-from tierguard.guard.model.change import Change, being_deleted, gains_owner
+from tierguard.guard.model.change import Change, gains_owner
 from tierguard.guard.model.decision import Decision, Effect, Finding
 from tierguard.guard.model.scope import GUARDED_TIERS, tier_of_label
 from tierguard.guard.model.state import State
@@ -41,7 +41,7 @@ def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
         return compose(change, (ChangeKind.CREATE,), None, invalid) if invalid else ALLOWED_AS_IS
     announcing = new is not None and announces(old, new)
     owned = new is not None and gains_owner(old, new)
-    ends = new is not None and (sheds_finalizer(old, new) or _sheds_content(old, new))
+    ends = new is not None and (sheds_finalizer(old, new) or sheds_finalizer(old, new, _CONTENT))
     relabelled = new is not None and objects.labels(old) != objects.labels(new)
     if new is not None and not (announcing or owned or relabelled or ends):
         return ALLOWED_AS_IS
@@ -72,6 +72,8 @@ def evaluate_namespace(change: Change, state: State, now: datetime) -> Decision:
     return blocking.on(decision)
 
 
+_CONTENT = ("spec", "finalizers")
+"""Without them a namespace is finished by hand: what was in it stays behind, with nobody to see it."""
 _ONLY_FROZEN = (ChangeKind.CREATE, ChangeKind.CONFIGURATION)
 _ADMITTED_BY = ("pod-security.kubernetes.io/enforce", "istio-injection", "istio.io/rev")
 """How labels begin by which pods of a namespace are made otherwise, or not at all."""
@@ -80,14 +82,6 @@ _ADMITTED_BY = ("pod-security.kubernetes.io/enforce", "istio-injection", "istio.
 def _admits_otherwise(old: objects.Labels, new: objects.Labels) -> bool:
     changed = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
     return any(str(key).startswith(_ADMITTED_BY) for key in changed)
-
-
-def _sheds_content(old: objects.KubeObject, new: objects.KubeObject) -> bool:
-    """Whether a namespace on its way out is finished by hand: what was in it stays behind, with nobody to see it."""
-    if not being_deleted(old):
-        return False
-    before, after = (set(map(str, objects.sequence(side, "spec", "finalizers"))) for side in (old, new))
-    return bool(before - after)
 
 
 def _guarded(change: Change, old: objects.KubeObject, state: State) -> tuple[Classified, ...]:

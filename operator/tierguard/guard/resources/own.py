@@ -20,7 +20,7 @@ from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, com
 from tierguard.guard.freezes.matching import FREEZE_RULE, WINDOW_RULE, Matching
 from tierguard.guard.governance.loosening import Edit, Freed, Loosening, loosening
 from tierguard.guard.governance.selection import anything_known, selects_anything
-from tierguard.guard.governance.signatures import unsigned
+from tierguard.guard.governance.signatures import approved_by_another, unsigned
 from tierguard.guard.governance.weakening import holding, near, weakened
 from tierguard.guard.message import ALLOWED_AS_IS, compose
 from tierguard.guard.model import objects
@@ -81,8 +81,7 @@ def _weakened(change: Change, state: State, now: datetime, *, trusted: bool) -> 
 
 
 def _two_names(obj: KubeObject | None) -> bool:
-    asked = objects.value(obj, "spec", "requestedBy")
-    return any(name != asked for name in objects.sequence(obj, "spec", "approvedBy"))
+    return approved_by_another(objects.mapping(obj, "spec"))
 
 
 def _loosened(change: Change, loosened: Loosening, now: datetime, *, trusted: bool) -> tuple[Blocking, list[Finding]]:

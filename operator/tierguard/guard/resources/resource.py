@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 
 from tierguard.guard.model import objects
-from tierguard.guard.model.change import Change
+from tierguard.guard.model.change import Change, being_deleted
 from tierguard.guard.model.decision import Decision
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
@@ -54,8 +54,8 @@ class Resource:
 
     `held` are the fields that a freeze may hold, as paths; a change of anything else of it passes. `subresources` maps each
     further path by which it can be changed to the operations there; `/scale` is not among them, as a Scale is another kind
-    (`scaled`). `announced` says that its deletion is announced, in a freeze or not. `exempt_rotators` and
-    `exempt_autoscalers` say whose writes are no change to it. `collected` says that a freeze holds its garbage collection:
+    (`scaled`). `announced` says that its deletion is announced, in a freeze or not. `exempt_rotators` says that what renews
+    certificates and secrets does not change it. `collected` says that a freeze holds its garbage collection:
     who gave it an owner before deletes that in the freeze, whatever it is. Of what has guarded owners alone, none is held.
     """
 
@@ -72,7 +72,6 @@ class Resource:
     namespaced: bool = True
     announced: bool = False
     exempt_rotators: bool = False
-    exempt_autoscalers: bool = False
     collected: bool = True
 
     @property
@@ -83,7 +82,7 @@ class Resource:
     def touched(self, old: KubeObject, new: KubeObject) -> bool:
         """Whether anything differs that a freeze may hold. Finalizers count once the object is on its way out."""
         for path in self.held:
-            if path is FINALIZERS and objects.value(old, "metadata", "deletionTimestamp") is None:
+            if path is FINALIZERS and not being_deleted(old):
                 continue
             if _said(old, path) != _said(new, path):
                 return True
@@ -102,9 +101,9 @@ def _said(obj: KubeObject, path: Path) -> object:
     return found if found or found is False else None
 
 
-def sheds_finalizer(old: KubeObject, new: KubeObject) -> bool:
-    """Whether an object on its way out loses a finalizer: who takes the last one deletes it, and chooses when."""
-    if objects.value(old, "metadata", "deletionTimestamp") is None:
+def sheds_finalizer(old: KubeObject, new: KubeObject, path: Path = FINALIZERS) -> bool:
+    """Whether an object on its way out loses a finalizer at `path`: who takes the last deletes it, and chooses when."""
+    if not being_deleted(old):
         return False
-    before, after = (set(map(str, objects.sequence(side, *FINALIZERS))) for side in (old, new))
+    before, after = (set(map(str, objects.sequence(side, *path))) for side in (old, new))
     return bool(before - after)

@@ -285,7 +285,6 @@ def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] 
         subresources=dict.fromkeys(("status", *more), (UPDATE,)),
         scaled=entry.replicas is not None,
         announced=entry.announced_deletion,
-        exempt_autoscalers=entry.replicas is not None,
         collected=not entry.made_by_controllers,
     )
 

@@ -8,6 +8,7 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import EnvironmentSecrets, RuleId
 from tierguard.api.rules import SecretsRule
 from tierguard.guard.model import objects
+from tierguard.guard.model.images import CONTAINER_PARTS
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
 _SHOWN = 32
@@ -19,7 +20,6 @@ _LONGEST_NAME = 512
 """Characters of a variable's name that are looked at."""
 _STANDS_FOR_SECRET = "-----BEGIN PRIVATE KEY"  # noqa: S105 - the head of one, and nothing behind it
 """Stands for a secret in what is kept of a large environment: it counts as one whatever its variable is called."""
-_PARTS = ("containers", "initContainers", "ephemeralContainers")
 _NAMES = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)(?:_|$)",
     re.IGNORECASE,
@@ -53,7 +53,7 @@ class Secrets:
         assert isinstance(settings, SecretsRule)  # noqa: S101 - the registry pairs block and rule
         if settings.environment is not EnvironmentSecrets.FORBIDDEN:
             return
-        for part in _PARTS:
+        for part in CONTAINER_PARTS:
             for container in objects.sequence(situation.subject.workload.pod_spec, part):
                 if isinstance(container, Mapping):
                     yield from _container(container)
