@@ -204,7 +204,7 @@ class PriorityRule(RuleBlock):
     class_names: list[ObjectName] = Field(
         min_length=1,
         max_length=20,
-        description="The priority classes of which the pods must have one.",
+        description="Priority classes; the pods must have one of these.",
         json_schema_extra=SET,
     )
 
@@ -243,8 +243,8 @@ class EvidenceRule(RuleBlock):
     annotations: list[AnnotationName] = Field(
         default=[],
         max_length=20,
-        description="Names behind evidence.tierguard.io/ of annotations that each rollout must bring anew, such as"
-        " release-id or risk-approval; evidence.tierguard.io/images then says of which images they speak.",
+        description="Annotations that each rollout must set again, by the part of their name after evidence.tierguard.io/,"
+        " such as release-id or risk-approval. evidence.tierguard.io/images then lists the images that they are for.",
         json_schema_extra=SET,
     )
     proofs: list[Proof] = Field(

@@ -39,9 +39,10 @@ class Secrets:
     """No environment variable has a secret: neither by reference to a Secret, nor written out.
 
     Why: the environment is inherited by every child process, printed by crash handlers and debug pages, kept in core dumps
-    and shown by `kubectl describe` where it is written out; and it stays as it was while the pod lives, so that a password
-    that was changed is wrong until somebody restarts. A mounted file is renewed, and read by whom it is for. Written out is
-    what a variable's name says is a password, token or key, an address with a password in it, and a private key.
+    and shown by `kubectl describe` where it is written out; and it stays as it was while the pod lives, so that a changed
+    password is wrong there until somebody restarts the pod. A mounted file is updated, and only the process that needs it
+    reads it. These count as written out: a value whose variable is named like a password, token or key, an address with a
+    password in it, and a private key.
     """
 
     id: ClassVar[RuleId] = RuleId.SECRETS
