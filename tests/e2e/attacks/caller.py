@@ -11,6 +11,8 @@ from tests.e2e.world import EmbeddedWorld
 
 Document = dict[str, Any]
 Change = Callable[[Document], object]
+ATTEMPTS = 10
+"""Times that a change is sent, where somebody else's write comes in between."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,18 @@ class Caller:
         return Said(status, str(said.get("message")) if status >= HTTPStatus.BAD_REQUEST else "", said)
 
     def edit(self, resource: str, name: str, change: Change, version: str = "v1", sub: str = "") -> Said:
-        """Read an object, change it, and send it back; again while a controller writes it in between."""
+        """Read an object, change it, and send it back; again, a few times, where a controller writes it in between."""
         where = path(self.namespace, resource, name, version)
-        while True:
+        said = Said(0, "not tried", {})
+        for _ in range(ATTEMPTS):
             status, found = self.world.call("GET", f"{where}/scale" if sub == "scale" else where)
             assert status == HTTPStatus.OK, found
             changed = copy.deepcopy(found)
             change(changed)
             said = self.call("PUT", f"{where}/{sub}" if sub else where, changed)
             if "the object has been modified" not in said.message:
-                return said
+                break
+        return said
 
     def make(self, resource: str, document: Document, version: str = "v1") -> Said:
         """Create an object."""

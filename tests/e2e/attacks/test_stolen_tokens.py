@@ -13,6 +13,8 @@ import pytest
 
 from tests.cluster.install import NAMESPACE, RELEASE
 from tests.e2e import manifests
+from tests.e2e.attacks.caller import ATTEMPTS
+from tests.e2e.attacks.kinds import GONE
 from tests.e2e.test_operations import cron_job
 from tests.e2e.world import EmbeddedWorld
 
@@ -37,9 +39,6 @@ def write(
 ) -> tuple[int, str]:
     status, said = world.call(method, path, body, instead=user, dryRun="All")
     return status, str(said.get("message"))
-
-
-ATTEMPTS = 10
 
 
 def updated(world: EmbeddedWorld, user: str, path: str, change: Change) -> tuple[int, str]:
@@ -93,7 +92,6 @@ def _image(job: dict[str, Any]) -> None:
     job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["image"] = "attacker:1"
 
 
-OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "11111111-1111-1111-1111-111111111111"}
 OF_CRON_JOBS: dict[str, Change] = {
     "another image": _image,
     "another schedule": lambda job: job["spec"].update(schedule="* * * * *"),
@@ -103,12 +101,12 @@ OF_CRON_JOBS: dict[str, Change] = {
     "a label": lambda job: job["metadata"]["labels"].update(a="b"),
     "labels that go": lambda job: job["metadata"].pop("labels"),
     "an annotation": lambda job: job["metadata"].setdefault("annotations", {}).update(a="b"),
-    "an owner": lambda job: job["metadata"].update(ownerReferences=[OWNER]),
+    "an owner": lambda job: job["metadata"].update(ownerReferences=[GONE]),
     "a finalizer": lambda job: job["metadata"].update(finalizers=["example.com/never"]),
 }
 OF_THEIR_STATUS: dict[str, Change] = {
     "a successful run": lambda job: job["status"].update(lastSuccessfulTime="2026-01-01T00:00:00Z"),
-    "an owner through status": lambda job: job["metadata"].update(ownerReferences=[OWNER]),
+    "an owner through status": lambda job: job["metadata"].update(ownerReferences=[GONE]),
     "labels through status": lambda job: job["metadata"]["labels"].update(a="b"),
 }
 
