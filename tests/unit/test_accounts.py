@@ -109,14 +109,14 @@ def test_a_snapshot_is_written_after_looking_back_and_not_too_often() -> None:
     keeping, api, _ = keeper(cache)
 
     def passes(now: datetime) -> int:
-        keeping.take(survey(cache.state, now), now)
+        keeping.take(cache.state, survey(cache.state, now), now)
         keeping.keep()
         return len(api.written)
 
     assert passes(NOW) == 0  # nobody has looked back yet
     keeping.look_back(NOW)
     assert passes(NOW) == 1
-    assert keeping.take(survey(cache.state, NOW), NOW + CHANGED / 2) == CHANGED / 2
+    assert keeping.take(cache.state, survey(cache.state, NOW), NOW + CHANGED / 2) == CHANGED / 2
     assert passes(NOW + CHANGED) == 1  # nothing changed
     cache.there = (core(replicas=5), autoscaler(3))
     cache.state = picture([NAMESPACE, *cache.there, freeze()])
@@ -132,7 +132,7 @@ def test_a_deletion_that_is_not_decided_about_is_in_no_snapshot() -> None:
     keeping, api, accountant = keeper(cache)
     keeping.look_back(NOW)
     accountant.saw(autoscaler(3), None, cache.state, NOW)
-    keeping.take(survey(cache.state, NOW), NOW)
+    keeping.take(cache.state, survey(cache.state, NOW), NOW)
     keeping.keep()
 
     assert api.written == []

@@ -6,19 +6,17 @@ measured is printed (`pytest -s`).
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.e2e import manifests
+from tests.unit.operators import operator
 from tierguard.cli.picture import picture
-from tierguard.cluster.notes import Notes
 from tierguard.controller.budgets.wanted import wanted_budgets
 from tierguard.controller.events.rate_limit import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST
 from tierguard.controller.loop import LEAST_PAUSE, LONGEST_REST, rest
-from tierguard.controller.options import Endpoint, Options
 from tierguard.controller.reconcile import Reconciler
 from tierguard.guard.decide import evaluate
 from tierguard.guard.model.change import Change, Operation
@@ -92,63 +90,8 @@ def test_an_operator_that_is_woken_all_the_time_rests_as_long_as_it_works(took: 
     assert rest(took) == rests
 
 
-class Recorder:
-    """The part of an `Api` that the keepers use: takes everything, counts it by verb and kind."""
-
-    def __init__(self) -> None:
-        self.calls: dict[tuple[str, str], int] = {}
-
-    def _count(self, verb: str, body: Document) -> Document:
-        key = (verb, str(body.get("kind")))
-        self.calls[key] = self.calls.get(key, 0) + 1
-        return body
-
-    def apply(self, _path: str, body: Document, _manager: str) -> Document:
-        return self._count("apply", body)
-
-    def create(self, _path: str, body: Document) -> Document:
-        return self._count("create", body)
-
-    def get(self, _path: str, _query: object = None) -> Document:
-        return self._count("get", {"items": []})
-
-    def find(self, _path: str) -> Document:
-        return {"metadata": {"uid": "x", "creationTimestamp": "2026-10-01T00:00:00Z"}}
-
-
-def operator(state: State) -> tuple[Reconciler, Recorder, Any]:
-    raw: Document = {kind: {} for kind in ("OperationalFreeze", "ChangeWindow", "PaymentTierPolicy")}
-    for one in THERE:
-        if one["kind"] in raw:
-            raw[one["kind"]][one["metadata"]["name"]] = one
-    notes = Notes({})
-    notes.history_read = True
-    cache: Any = SimpleNamespace(
-        state=state,
-        raw=raw,
-        notes=notes,
-        jobs={},
-        managed_budgets={},
-        versions={},
-        unsynced=list,
-        leaving=set(),
-        knows_configuration=lambda: True,
-        known=lambda kind: {
-            (one["metadata"].get("namespace", ""), one["metadata"]["name"]): one for one in THERE if one["kind"] == kind
-        },
-    )
-    recorder = Recorder()
-    api: Any = recorder
-    options = Options("tierguard-system", Endpoint("tierguard-system", "webhook", 443, ""), "tierguard", "", "", 0)
-    reconciler = Reconciler(api, cache, options, clock=lambda: NOW)
-    reconciler._certificates_checked = NOW
-    trust: Any = SimpleNamespace(bundle=b"", path="/validate/x", next_step=NOW + timedelta(days=1))
-    reconciler.trust = trust
-    return reconciler, recorder, cache
-
-
 def test_a_pass_of_the_operator_over_thousands_of_resources_takes_seconds_and_the_next_one_less(state: State) -> None:
-    reconciler, recorder, cache = operator(state)
+    reconciler, recorder, cache = operator(state, THERE)
     failed: list[bool] = []
 
     began = time.monotonic()

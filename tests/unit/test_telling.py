@@ -75,8 +75,8 @@ class Storm:
             self.cache.state, self.surveyed = state, survey(state, NOW)
         self.teller.begin()
         now = NOW + timedelta(seconds=self.seconds)
-        self.budgets.keep(self.surveyed, now)
-        self.statuses.keep(self.surveyed, None, Reading.UNKNOWN, now)
+        self.budgets.keep(self.cache.state, self.surveyed, now)
+        self.statuses.keep(self.cache.state, self.surveyed, None, Reading.UNKNOWN, now)
 
 
 def platform(rules: Document, workloads: int, generation: int = 0) -> State:

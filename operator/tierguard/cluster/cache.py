@@ -185,7 +185,8 @@ class ClusterCache:
         there = self.state.workloads_in.setdefault(namespace, {})
         before = there.get(key)
         there[key] = obj
-        if before is None or _differs(before, obj):
+        # Who keeps the status works things out from it too: whether a rollout is complete.
+        if before is None or self._status or _differs(before, obj):
             self._revise(namespace)
 
     def _revise(self, namespace: str) -> None:

@@ -42,11 +42,8 @@ def read(config_map: KubeObject) -> tuple[str, dict[str, datetime]]:
     uid = objects.labels(config_map).get(UID_LABEL, "")
     entries: dict[str, datetime] = {}
     for template, written in objects.mapping(config_map, "data").items():
-        try:
-            instant = datetime.fromisoformat(str(written))
-        except ValueError:
-            continue
-        if instant.tzinfo is not None:
+        instant = objects.instant(written)
+        if instant is not None:
             entries[template] = instant
     return uid, entries
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tierguard.api.model import rfc3339
+from tierguard.guard.model import objects
 
 KEY = "paths"
 """The key in the Secret, and the name of the file where it is mounted."""
@@ -47,11 +48,8 @@ def parse(written: bytes) -> tuple[ReviewPath, ...]:
     found = []
     for line in written.decode("ascii", errors="replace").splitlines()[:MOST]:
         since, _, path = line.partition(" ")
-        try:
-            instant = datetime.fromisoformat(since)
-        except ValueError:
-            continue
-        if instant.tzinfo is not None and known(path):
+        instant = objects.instant(since)
+        if instant is not None and known(path):
             found.append(ReviewPath(path, instant))
     return tuple(found)
 

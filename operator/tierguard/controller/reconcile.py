@@ -30,6 +30,7 @@ from tierguard.controller.webhooks.configuration import EXEMPT_NAMESPACES, compi
 from tierguard.controller.webhooks.stretches import Stretches
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
 from tierguard.guard.survey import Surveyed
 
 log = logging.getLogger(__name__)
@@ -131,16 +132,18 @@ class Reconciler:
             outcome.pause = min(outcome.pause, RETRY_PAUSE)
             return outcome
         self.teller.begin()
-        surveyed = self._scan.survey(self._cache.state, self._cache.versions, now)
+        # A freeze that is declared from here on waits for the next pass: this one's survey may be older than it.
+        state = self._cache.state.with_these_declarations()
+        surveyed = self._scan.survey(state, self._cache.versions, now)
         # The clock first: one of the past would refuse what is honest.
         self._step(outcome, "clock", lambda: self.clockwork.look(now))
-        self._step(outcome, "clock policy", lambda: self.clockwork.write(self._cache.state, surveyed, now))
-        self._step(outcome, "webhook configuration", lambda: self._configure(surveyed, now))
+        self._step(outcome, "clock policy", lambda: self.clockwork.write(state, surveyed, now))
+        self._step(outcome, "webhook configuration", lambda: self._configure(state, surveyed, now))
         self._step(outcome, "rollback record", lambda: self._record(outcome, surveyed, now))
-        self._step(outcome, "disruption budgets", lambda: self._budgets.keep(surveyed, now))
-        self._step(outcome, "account", lambda: self._look_back(outcome, surveyed, now))
+        self._step(outcome, "disruption budgets", lambda: self._budgets.keep(state, surveyed, now))
+        self._step(outcome, "account", lambda: self._look_back(outcome, state, surveyed, now))
         clock = self.clockwork.reading
-        if self._step(outcome, "status", lambda: self._statuses.keep(surveyed, self.stretches, clock, now)):
+        if self._step(outcome, "status", lambda: self._statuses.keep(state, surveyed, self.stretches, clock, now)):
             self._step(outcome, "snapshot", self._account.keep)
         # After the status, which so tells of each CronJob what it was before.
         self._step(outcome, "suspensions", lambda: self._suspensions.keep(now))
@@ -161,10 +164,10 @@ class Reconciler:
         if (wait := self._records.keep(surveyed, self._installation(), now)) is not None:
             outcome.pause = min(outcome.pause, wait.total_seconds())
 
-    def _look_back(self, outcome: Outcome, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+    def _look_back(self, outcome: Outcome, state: State, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
         if self._account.look_back(now):
             outcome.pause = RETRY_PAUSE
-        if (wait := self._account.take(surveyed, now)) is not None:
+        if (wait := self._account.take(state, surveyed, now)) is not None:
             outcome.pause = min(outcome.pause, wait.total_seconds())
 
     def _step(self, outcome: Outcome, name: str, act: Callable[[], None]) -> bool:
@@ -194,13 +197,12 @@ class Reconciler:
             self._installed = identity.installed_at(self._api, self._options.namespace)
         return self._installed
 
-    def _configure(self, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+    def _configure(self, state: State, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
         """Keep the ValidatingWebhookConfiguration; anybody's change to it is undone within a minute."""
         if self.trust is None:
             return
         name = self._options.configuration_name
         path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{name}"
-        state = self._cache.state
         asked = compiled(state, surveyed, now)
         endpoint = replace(self._options.endpoint, path=self.trust.path)
         wanted = configuration(name, endpoint, self.trust.bundle, asked, self._owner())

@@ -12,6 +12,7 @@ from tierguard.controller.events.rate_limit import Teller
 from tierguard.controller.options import FIELD_MANAGER
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
 from tierguard.guard.survey import Surveyed
 
 log = logging.getLogger(__name__)
@@ -25,9 +26,9 @@ class BudgetKeeper:
         self._cache = cache
         self._teller = teller
 
-    def keep(self, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+    def keep(self, state: State, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
         """Remove first, then make: never two budgets on one pod. Raises ApiError."""
-        wanted = {_place(budget): budget for budget in wanted_budgets(surveyed, self._cache.state, now)}
+        wanted = {_place(budget): budget for budget in wanted_budgets(surveyed, state, now)}
         for place, stored in sorted(self._cache.managed_budgets.items()):
             if place not in wanted and objects.value(stored, "metadata", "deletionTimestamp") is None:
                 self._api.delete(_budget_path(*place), objects.uid(stored))

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tierguard.api.ledger import MOST_LISTED
@@ -40,6 +40,8 @@ class Seen:
     """The uids of CronJobs that are on record as suspended by the operator."""
 
 
+BEGINS = timedelta(seconds=5)
+"""For so long after it was first seen active a freeze takes rollouts for such as were under way when it began."""
 MOST_UPCOMING = 5
 MOST_PASSED = 20
 
@@ -49,10 +51,10 @@ def condition(
 ) -> Status:
     """A condition as it should be; `lastTransitionTime` moves only when its status does."""
     status = "True" if holds else "False"
+    known = _known(stored, kind)
     since = rfc3339(now)
-    for known in objects.sequence(stored, "status", "conditions"):
-        if known.get("type") == kind and known.get("status") == status:
-            since = str(known.get("lastTransitionTime"))
+    if known is not None and known.get("status") == status:
+        since = str(known.get("lastTransitionTime"))
     return {
         "type": kind,
         "status": status,
@@ -65,10 +67,24 @@ def condition(
 
 def was(stored: KubeObject, kind: str) -> str | None:
     """The status ("True", "False") that the stored condition has; None when there is none yet."""
-    for known in objects.sequence(stored, "status", "conditions"):
-        if known.get("type") == kind:
-            return str(known.get("status"))
-    return None
+    known = _known(stored, kind)
+    return None if known is None else str(known.get("status"))
+
+
+def _known(stored: KubeObject, kind: str) -> KubeObject | None:
+    return next((c for c in objects.sequence(stored, "status", "conditions") if c.get("type") == kind), None)
+
+
+def _begins(stored: KubeObject, now: datetime) -> bool:
+    """Whether a freeze was not known to be active until now or a moment ago.
+
+    Each kind is watched by itself, so a rollout that came right before the freeze may be seen right after it.
+    """
+    known = _known(stored, "Active")
+    if known is None or known.get("status") != "True":
+        return True
+    since = objects.instant(known.get("lastTransitionTime"))
+    return since is not None and now - since < BEGINS
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +113,7 @@ def freeze_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> 
         status["conditions"].append(_compiled(stored, hold, seen, now))
     status |= {
         "workloads": [str(s.classified.workload) for s in selected[:MOST_LISTED]],
-        "rolloutsInFlight": _in_flight(stored, selected, began=was(stored, "Active") != "True") if active else [],
+        "rolloutsInFlight": _in_flight(stored, selected, begins=_begins(stored, now)) if active else [],
         "reviewsOwed": ledgers.reviews_owed(stored, hold, seen.told),
         "suspended": suspension.suspended(stored, hold, seen.state, now, seen.suspended),
         "runningJobs": suspension.running_jobs(hold, list(seen.jobs), seen.state, now),
@@ -138,7 +154,7 @@ def window_status(stored: KubeObject, hold: Hold, seen: Seen, now: datetime) -> 
     return _hold_status(_WINDOW, stored, hold, seen, len(selected_by(hold, seen.surveyed)), now)
 
 
-def _in_flight(stored: KubeObject, selected: Iterable[Surveyed], *, began: bool) -> list[str]:
+def _in_flight(stored: KubeObject, selected: Iterable[Surveyed], *, begins: bool) -> list[str]:
     """Rollouts that were under way when the stretch began and still are; later ones the freeze let through."""
     under_way = [
         str(s.classified.workload)
@@ -148,7 +164,7 @@ def _in_flight(stored: KubeObject, selected: Iterable[Surveyed], *, began: bool)
         and not complete(s.classified.workload)
     ]
     known = objects.sequence(stored, "status", "rolloutsInFlight")
-    return [name for name in under_way if began or name in known][:MOST_LISTED]
+    return [name for name in under_way if begins or name in known][:MOST_LISTED]
 
 
 def _hold_status(words: _Words, stored: KubeObject, hold: Hold, seen: Seen, selected: int, now: datetime) -> Status:

@@ -25,6 +25,7 @@ from tierguard.controller.webhooks.stretches import Stretches
 from tierguard.guard.model import objects
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
 from tierguard.guard.survey import Surveyed
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,18 @@ class StatusKeeper:
         self._known: set[str] = set()
         """What was told already, so that it is not posted again and again only to be refused as a duplicate."""
 
-    def keep(self, surveyed: tuple[Surveyed, ...], stretches: Stretches | None, clock: Reading, now: datetime) -> None:
-        """Write what changed. Raises the first ApiError after all were tried; the next pass writes the rest."""
-        state = self._cache.state
+    def keep(
+        self,
+        state: State,
+        surveyed: tuple[Surveyed, ...],
+        stretches: Stretches | None,
+        clock: Reading,
+        now: datetime,
+    ) -> None:
+        """Write what changed. Raises the first ApiError after all were tried; the next pass writes the rest.
+
+        `state` has the declarations for which `surveyed` was made.
+        """
         told = together(tuple(self._cache.notes.journals.values()))
         passed = self._accountant.kept()
         recorded = self._recorded()
@@ -63,9 +73,9 @@ class StatusKeeper:
         work: list[Callable[[], None]] = [
             *(partial(self._hold, FREEZE, freeze, freeze_status, seen, now) for freeze in state.freezes),
             *(partial(self._hold, WINDOW, window, window_status, seen, now) for window in state.windows),
-            partial(self._tell, told, now),
+            partial(self._tell, state, told, now),
             *(partial(self._policy, policy, surveyed, passed, now) for policy in state.policies),
-            partial(self._tell_of_workloads, surveyed, passed, recorded, now),
+            partial(self._tell_of_workloads, state, surveyed, passed, recorded, now),
         ]
         failures: list[ApiError] = []
         for act in work:
@@ -84,10 +94,14 @@ class StatusKeeper:
             self._write(POLICY, stored, policy_status(stored, policy, surveyed, lines(passed, policy.source), now))
 
     def _tell_of_workloads(
-        self, surveyed: tuple[Surveyed, ...], passed: tuple[Passed, ...], recorded: Container[str], now: datetime
+        self,
+        state: State,
+        surveyed: tuple[Surveyed, ...],
+        passed: tuple[Passed, ...],
+        recorded: Container[str],
+        now: datetime,
     ) -> None:
         """Post what is new about workloads, as far as there is room: a later pass goes on."""
-        state = self._cache.state
         news = (
             *passed_events(passed, now),
             *violation_events(state.policies, surveyed, now),
@@ -118,11 +132,11 @@ class StatusKeeper:
             self._known.add(objects.name(coming))
         self._write(kind, stored, status)
 
-    def _tell(self, told: Told, now: datetime) -> None:
+    def _tell(self, state: State, told: Told, now: datetime) -> None:
         """Post what the journals tell, each thing once. After a restart the API server refuses it as a duplicate."""
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
-        for key, event in events(self._cache.state, told, self._known, now):
+        for key, event in events(state, told, self._known, now):
             if self._teller.tell(event):
                 self._known.add(key)
 

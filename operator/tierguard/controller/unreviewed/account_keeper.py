@@ -12,11 +12,11 @@ from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.controller.options import FIELD_MANAGER
 from tierguard.controller.unreviewed.accountant import Accountant, Passed
-from tierguard.controller.unreviewed.changes import instant
 from tierguard.controller.unreviewed.recovery import Found, recovered, told
 from tierguard.controller.unreviewed.snapshot import decode, encode, fitting, present, taken
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
 from tierguard.guard.survey import Surveyed
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class AccountKeeper:
             return True
         self._looked_back = True
         kept = self._cache.notes.account
-        since = None if kept is None else instant(objects.value(kept, "data", "until"))
+        since = None if kept is None else objects.instant(objects.value(kept, "data", "until"))
         if kept is None or since is None:
             return False  # the first operator there is: nothing was guarded before it
         before = decode(str(objects.value(kept, "binaryData", "snapshot") or ""))
@@ -95,7 +95,7 @@ class AccountKeeper:
         ]
         self._accountant.add(change, fresh, found.at)
 
-    def take(self, surveyed: tuple[Surveyed, ...], now: datetime) -> timedelta | None:
+    def take(self, state: State, surveyed: tuple[Surveyed, ...], now: datetime) -> timedelta | None:
         """Take a snapshot if it is time, before the statuses: what comes meanwhile is in the next one.
 
         Returns how long it is until then, None where it was taken: whatever led to this pass shall be in one soon.
@@ -103,7 +103,7 @@ class AccountKeeper:
         due = self._due is None or now >= self._due
         # A deletion that is not decided about would be forgotten with this process, were it in the snapshot.
         wanted = self._looked_back and due and not self._accountant.waits
-        self._taken = (taken(self._cache, surveyed, now), now) if wanted else None
+        self._taken = (taken(self._cache, state, surveyed, now), now) if wanted else None
         return None if due or self._due is None else self._due - now
 
     def keep(self) -> None:

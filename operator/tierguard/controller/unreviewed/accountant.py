@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from tierguard.api.model import rfc3339
 from tierguard.controller.events import event as announce
-from tierguard.controller.unreviewed.changes import change_of, instant, note, written
+from tierguard.controller.unreviewed.changes import change_of, note, written
 from tierguard.guard.decide import evaluate
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change
@@ -170,7 +170,7 @@ def _same(line: str, other: str) -> bool:
     (head, _, at), (other_head, _, other_at) = line.rpartition(" at "), other.rpartition(" at ")
     if head != other_head or at == other_at or _DELETED not in line:
         return line == other
-    ends = instant(at), instant(other_at)
+    ends = objects.instant(at), objects.instant(other_at)
     return ends[0] is not None and ends[1] is not None and abs(ends[0] - ends[1]) <= TOLD_BY_BOTH
 
 
@@ -197,4 +197,4 @@ def passed_events(passed: Iterable[Passed], now: datetime) -> Iterator[tuple[str
 
 
 def _made(subject: KubeObject, now: datetime) -> datetime:
-    return instant(objects.value(subject, "metadata", "creationTimestamp")) or now
+    return objects.instant(objects.value(subject, "metadata", "creationTimestamp")) or now

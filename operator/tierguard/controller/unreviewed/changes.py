@@ -5,7 +5,7 @@ where it is only about what is listed, and nowhere where something is refused.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from tierguard.cluster.cache import MANAGED_BY
@@ -157,16 +157,7 @@ def written(obj: KubeObject) -> datetime | None:
 
 def newest(entries: Iterable[KubeObject]) -> datetime | None:
     """The latest time of `entries`."""
-    return instant(max((str(entry.get("time") or "") for entry in entries), default=""))
-
-
-def instant(text: object) -> datetime | None:
-    """The instant that an object carries, None where it is none."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return objects.instant(max((str(entry.get("time") or "") for entry in entries), default=""))
 
 
 def note(change: Change) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tierguard.controller.unreviewed.accountant import refused
-from tierguard.controller.unreviewed.changes import change_of, instant, newest, written
+from tierguard.controller.unreviewed.changes import change_of, newest, written
 from tierguard.controller.unreviewed.snapshot import Snapshot, restored, same_spec
 from tierguard.guard.freezes.matching import FREEZE_RULE, WINDOW_RULE
 from tierguard.guard.model import objects
@@ -68,7 +68,7 @@ def _when(change: Change, since: datetime) -> datetime | None:
     if new is None:
         return None
     if old is None:
-        return instant(objects.value(new, "metadata", "creationTimestamp"))
+        return objects.instant(objects.value(new, "metadata", "creationTimestamp"))
     found = _of_workload(old, new) if Workload.of(new) is not None else written(new)
     return found if found is not None and found >= since - CLOSE else None
 
@@ -127,5 +127,5 @@ def told(hold: KubeObject, line: str, since: datetime, *, gone: bool) -> bool:
     if not gone:
         return line in known
     head = line.rpartition(" at ")[0]
-    times = (instant(at) for other, _, at in (each.rpartition(" at ") for each in known) if other == head)
+    times = (objects.instant(at) for other, _, at in (each.rpartition(" at ") for each in known) if other == head)
     return any(at is not None and at >= since - CLOSE for at in times)

@@ -20,6 +20,7 @@ from tierguard.cluster.trim import OWN_ANNOTATIONS
 from tierguard.guard.model import objects
 from tierguard.guard.model.digest import DIGEST, encoded, sha256
 from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import RESTARTED_AT, WORKLOAD_KINDS, Workload, template_hash
 from tierguard.guard.survey import Surveyed, surroundings
 
@@ -42,12 +43,12 @@ _METADATA = (
 )
 
 
-def taken(cache: ClusterCache, surveyed: Iterable[Surveyed], now: datetime) -> dict[str, KubeObject]:
+def taken(cache: ClusterCache, state: State, surveyed: Iterable[Surveyed], now: datetime) -> dict[str, KubeObject]:
     """What there is to keep of the workloads that a freeze or window may mean, and of what is around them.
 
     Which of those hold is in it too, for a new snapshot when one begins: from then on it holds all the while.
     """
-    state, surveyed = cache.state, tuple(surveyed)
+    surveyed = tuple(surveyed)
     covering = [hold.source for hold in (*state.freezes, *state.windows) if hold.timeline.covering(now) is not None]
     known = [hold.source for hold in (*state.freezes, *state.windows)]
     found: dict[str, KubeObject] = {"": {"known": known, "covering": covering}}

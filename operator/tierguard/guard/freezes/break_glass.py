@@ -62,10 +62,7 @@ def _read(written: str) -> Mark | None:
     found = _SHAPE.fullmatch(written.strip()) if len(written) <= _LONGEST_MARK else None
     if found is None:
         return None
-    try:
-        until = datetime.fromisoformat(found["until"])
-    except ValueError:
-        return None
-    if until.tzinfo is None:
+    until = objects.instant(found["until"])
+    if until is None:
         return None
     return Mark(objects.printable(found["ticket"], 128), objects.printable(found["reason"], 256), until)

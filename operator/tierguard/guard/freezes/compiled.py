@@ -141,11 +141,7 @@ def _freeze_timeline(spec: FreezeSpec, raw: KubeObject) -> Timeline:
 
 
 def _created(raw: KubeObject) -> datetime | None:
-    written = objects.value(raw, "metadata", "creationTimestamp")
-    try:
-        return datetime.fromisoformat(written) if isinstance(written, str) else None
-    except ValueError:
-        return None
+    return objects.instant(objects.value(raw, "metadata", "creationTimestamp"))
 
 
 def _scope(raw: KubeObject, model: type[WorkloadScope]) -> tuple[WorkloadScope, str | None]:

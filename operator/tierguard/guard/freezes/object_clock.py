@@ -31,12 +31,8 @@ def carried(change: Change, now: datetime) -> datetime | None:
         old = set(map(_entry, objects.managed_fields(change.old)))
         fresh = [entry for entry in map(_entry, objects.managed_fields(change.new)) if entry not in old]
         written = fresh[0][-1] if len(fresh) == 1 else None
-    try:
-        instant = datetime.fromisoformat(str(written))
-    except ValueError:
-        return None
-    believed = instant.tzinfo is not None and abs(instant - now) <= BELIEVED
-    return instant if believed else None
+    instant = objects.instant(written)
+    return instant if instant is not None and abs(instant - now) <= BELIEVED else None
 
 
 def _entry(field: KubeObject) -> tuple[str, ...]:

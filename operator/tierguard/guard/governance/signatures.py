@@ -8,7 +8,6 @@ however the writes are split up, so this holds for freezes that are not active t
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from tierguard.api.kinds import FREEZE
@@ -67,21 +66,13 @@ def taken_back(old: KubeObject, new: KubeObject) -> bool:
         return False
     if before.get("until") == after.get("until"):
         return True
-    sooner, later = _instant(after.get("until")), _instant(before.get("until"))
+    sooner, later = objects.instant(after.get("until")), objects.instant(before.get("until"))
     return sooner is not None and (before.get("until") is None or (later is not None and sooner < later))
 
 
 def approved_by_another(request: Mapping[str, Any]) -> bool:
     """Whether somebody other than who asked has approved what `request` asks for: a spec, or a lift in one."""
     return any(name != request.get("requestedBy") for name in objects.sequence(request, "approvedBy"))
-
-
-def _instant(written: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(written))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
 
 
 def _requested(change: Change, signed: _Signed) -> Iterator[Finding]:

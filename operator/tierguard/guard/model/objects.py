@@ -6,6 +6,7 @@ dicts; asking for exactly that, and not for any Mapping, makes the readers sever
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -142,3 +143,12 @@ def printable(text: str, limit: int) -> str:
     clean = "".join(character if character.isprintable() else " " for character in text)
     clean = " ".join(clean.split())
     return clean if len(clean) <= limit and not cut else clean[: max(0, limit - 1)].rstrip() + "…"
+
+
+def instant(written: object) -> datetime | None:
+    """The instant that `written` names with its time zone, as Kubernetes writes them (RFC 3339); None where it is none."""
+    try:
+        found = datetime.fromisoformat(written) if isinstance(written, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None

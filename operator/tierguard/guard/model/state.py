@@ -5,7 +5,7 @@ take each container once, and every container here is only ever changed by swapp
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -144,6 +144,13 @@ class State:
 
     instead: Instead | None = None
     """What a decision puts in the place of one stored object, without a copy of all others."""
+
+    def with_these_declarations(self) -> "State":
+        """The same cluster, which goes on changing, with the freezes, windows and policies that there are now.
+
+        What is worked out over a while is so worked out for the same declarations from beginning to end.
+        """
+        return replace(self)
 
     def put_instead(self, kind: str, namespace: str) -> Instead | None:
         """What is in the place of one of the stored objects of `kind` in `namespace`."""

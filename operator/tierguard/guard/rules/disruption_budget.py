@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
@@ -137,16 +137,14 @@ def _pending(situation: Situation, settings: DisruptionBudgetRule) -> bool:
     workload, before = situation.subject.workload, situation.before
     if before is not None and not wants_budget(before.workload, situation.state):
         return True
-    written = objects.value(workload.raw, "metadata", "creationTimestamp")
-    try:
-        instants = [datetime.fromisoformat(str(written))]
-    except ValueError:
+    created = objects.instant(objects.value(workload.raw, "metadata", "creationTimestamp"))
+    if created is None:
         return True  # it is not stored yet
+    instants = [created]
     for policy in situation.subject.policies:
         if policy.spec is not None and policy.spec.rules.disruption_budget is settings:
             instants += [instant for instant in (policy.created, policy.spec.effective_from) if instant is not None]
-    aware = (instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC) for instant in instants)
-    return situation.now - max(aware) < MAINTAINED_WITHIN
+    return situation.now - max(instants) < MAINTAINED_WITHIN
 
 
 def _command(workload: Workload, maximum: int | str) -> str | None:
