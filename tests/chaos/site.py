@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.chaos.clients import Load
@@ -21,6 +22,8 @@ NAMESPACE = "payments"
 FREEZE = "peak"
 WELL_SECONDS = 60.0
 MOUNT_SECONDS = 1.0
+RENEWED_SECONDS = 6.0
+"""A controller manager renews its Lease every two seconds."""
 PROBE = "probe"
 
 
@@ -94,7 +97,14 @@ class Site:
         self.world.until("every process is ready", lambda: all(map(self.tierguard.ready, names)), WELL_SECONDS)
         self.world.until("one operator leads", lambda: len(self.leaders()) == 1, WELL_SECONDS)
         self.world.until("a webhook answers the API server", lambda: self.judged(frozen), WELL_SECONDS)
+        # A killed one's successor waits until the Lease has run out. The next fault shall not begin with an old Lease.
+        self.world.until("the controller manager renews its Lease", self._renewed, WELL_SECONDS)
         return time.monotonic() - began
+
+    def _renewed(self) -> bool:
+        found: Any = self.world.get("lease", "kube-controller-manager", "-n", "kube-system")
+        renewed = datetime.fromisoformat(found["spec"]["renewTime"])
+        return datetime.now(UTC) - renewed < timedelta(seconds=RENEWED_SECONDS)
 
     def judged(self, frozen: bool) -> bool:
         """Whether the webhook's own word is heard: a refused deletion, which it explains, not an outage."""
@@ -113,10 +123,15 @@ class Site:
         assert poll(holds, most), f"not true after {most:.0f} s: {what}"
         return time.monotonic() - began
 
-    def listed(self, freeze: str) -> frozenset[str]:
-        """The changes that the freeze's status lists as let through: the newest ones."""
+    def scaled_down(self) -> bool:
+        """Scale PROBE down, as a developer; returns whether that passed. Nobody else writes to it."""
+        return self.world.kubectl("scale", f"deployment/{PROBE}", "--replicas=1", "-n", NAMESPACE, user=DANA).passed
+
+    def lists(self, freeze: str, name: str) -> bool:
+        """Whether the freeze's status lists a Deployment as changed and not judged."""
         found: Any = self.world.get("ofz", freeze)
-        return frozenset((found or {}).get("status", {}).get("passedUnjudged") or ())
+        lines = (found or {}).get("status", {}).get("passedUnjudged") or ()
+        return any(f"{NAMESPACE}/Deployment/{name}:" in line for line in lines)
 
     def _mount(self) -> None:
         while not self._closed.wait(MOUNT_SECONDS):

@@ -124,6 +124,18 @@ def test_who_scaled_down_is_found_and_the_autoscaler_is_not() -> None:
     assert looked_back([core(replicas=1)], [wrote(core(), THEN, "f:replicas")], freeze()) == []  # up
 
 
+def test_scaling_down_in_a_freeze_is_found_though_a_rollout_after_it_came_later() -> None:
+    ended = freeze(expiresAt=at(THEN + timedelta(minutes=1)))
+    scaled = wrote(image(core(replicas=1)), THEN, "f:replicas")
+    after = wrote(scaled, THEN + timedelta(minutes=2), "f:template")
+
+    assert looked_back([core()], [after], ended) == [f"{CORE}: by kubectl, freeze/ActiveFreeze at {at(THEN)}"]
+    assert looked_back([core()], [after], freeze()) == [
+        f"{CORE}: by kubectl, freeze/ActiveFreeze at {at(THEN)}",
+        f"{CORE}: freeze/ActiveFreeze at {at(THEN + timedelta(minutes=2))}",
+    ]
+
+
 def test_deletions_are_found_only_where_the_freeze_held_all_the_while() -> None:
     gone = [autoscaler(3), config_map(entry("helm", "2026-11-21T08:00:00Z", "max"))]
     found = looked_back([core(), *gone], [core()], freeze())

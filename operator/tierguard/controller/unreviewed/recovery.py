@@ -57,9 +57,26 @@ def _changes(kept: KubeObject | None, there: KubeObject | None, state: State) ->
     for before, after in sides:
         if before is not None and after is not None and same_spec(before, after) is False:
             continue  # it changed, but from what nobody knows: no ground to accuse anybody
-        change = change_of(before, after, state.identities)
-        if change is not None:
-            yield change
+        for old, new in _one_by_one(before, after):
+            change = change_of(old, new, state.identities)
+            if change is not None:
+                yield change
+
+
+def _one_by_one(
+    before: KubeObject | None, after: KubeObject | None
+) -> Iterator[tuple[KubeObject | None, KubeObject | None]]:
+    """What became of a workload, scaling apart from the rest: each has a time of its own, and a later one hides none."""
+    old, new = Workload.of(before or {}), Workload.of(after or {})
+    between = None
+    if old is not None and new is not None and old.replicas != new.replicas:
+        replicas = {**objects.mapping(old.raw, "spec"), "replicas": new.replicas}
+        between = {**old.raw, "metadata": {**new.raw["metadata"], "labels": objects.labels(old.raw)}, "spec": replicas}
+    if between is None:
+        yield before, after
+    else:
+        yield before, between
+        yield between, after
 
 
 def _when(change: Change, since: datetime) -> datetime | None:
