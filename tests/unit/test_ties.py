@@ -146,3 +146,17 @@ def test_an_object_on_its_way_out_is_finished_by_nobody_in_a_freeze_and_is_still
     assert decided(before, after, state=state) == []
     account = of("ServiceAccount", "core", metadata=going, imagePullSecrets=[{"name": "pull"}])
     assert decided(account, {**account, "imagePullSecrets": []}) == HELD
+
+
+def test_a_pod_may_be_deleted_where_another_is_made() -> None:
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ledger-db", "uid": "u-ledger", "controller": True}
+    member, alone = pod("ledger-db-0"), pod("alone", {"tierguard.io/tier": "1"})
+    member["metadata"]["ownerReferences"] = [owner]
+    assert decided(member, None) == []
+    assert decided(alone, None) == HELD
+    assert decided(pod("stray"), None) == []
+
+    staying = {**member, "metadata": {**member["metadata"], "finalizers": ["example.com/never"]}}
+    assert decided(member, staying) == HELD
+    assert decided(member, staying, "status") == HELD
+    assert decided(staying, member) == []

@@ -17,6 +17,7 @@ from tierguard.guard.model.decision import Decision, Undecidable
 from tierguard.guard.model.state import COLLECTOR, State
 from tierguard.guard.model.workload import CLAIM, Workload
 from tierguard.guard.resources.registry import AROUND, OF_MEMBERS, REGISTRY
+from tierguard.guard.resources.resource import Resource
 
 _MOST_QUESTIONS = 4
 """Questions to RBAC about one change."""
@@ -33,14 +34,22 @@ def evaluate(change: Change, state: State, now: datetime) -> Decision:
         resource = REGISTRY.get(change.kind)
         if resource is None:
             return ALLOWED_AS_IS
-        old, new = change.old, change.new
-        if old is not None and new is not None and not resource.touched(old, new):
-            return ALLOWED_AS_IS  # nearly every request: status, annotations, a GitOps sync that changes nothing
-        return resource.evaluate(change, state, now)
+        # Nearly every request: status, annotations, a GitOps sync that changes nothing.
+        return resource.evaluate(change, state, now) if _concerns(resource, change) else ALLOWED_AS_IS
     except (Undecidable, objects.Unreadable) as missing:
         return undecided(change, str(missing))
     except Unanswered as open_question:
         return replace(undecided(change, str(open_question)), question=open_question.question)
+
+
+def _concerns(resource: Resource, change: Change) -> bool:
+    """Whether it changes anything that may be held. What its controller makes again may be deleted."""
+    old, new = change.old, change.new
+    if old is None:
+        return True
+    if new is None:
+        return not resource.made_again or objects.controller_of(old) is None
+    return resource.touched(old, new)
 
 
 def collects(change: Change) -> bool:

@@ -187,6 +187,7 @@ def furniture(namespace: str) -> Iterator[Document]:
         spec={"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "64Gi"}}]},
     )
     yield pod(namespace, "stray")
+    yield pod(namespace, "alone", {"tierguard.io/tier": "1"})
 
 
 def furnish(world: EmbeddedWorld, namespace: str) -> None:

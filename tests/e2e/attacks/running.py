@@ -25,6 +25,9 @@ def _of_a_pod(change: Change, sub: str = "", owner: str = "payment-core") -> Way
     return lambda c: c.edit("pods", _pod_of(c, owner), change, "v1", sub)
 
 
+KEPT = field("metadata", "finalizers", to=["example.com/never"])
+
+
 def _replica_set(c: Caller) -> str:
     found = c.world.get("replicasets", "-n", c.namespace, "-l", "app=payment-core")["items"]
     return str(found[0]["metadata"]["name"])
@@ -147,6 +150,8 @@ RUNS: Ways = {
         "charge",
     ),
     "a deadline for a running pod": _of_a_pod(field("spec", "activeDeadlineSeconds", to=1)),
+    "a finalizer, with which a pod that is deleted stays": _of_a_pod(KEPT, owner="ledger-db"),
+    "the same through its status": _of_a_pod(KEPT, "status", owner="ledger-db"),
     "a pod relabelled to be adopted": lambda c: c.edit("pods", "stray", relabelled(dict(labels_of_pods(c)))),
     "a pod relabelled to be adopted, through its status": lambda c: c.edit(
         "pods", "stray", relabelled(dict(labels_of_pods(c))), sub="status"

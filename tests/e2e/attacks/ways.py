@@ -73,6 +73,8 @@ ENDS: Ways = {
     "deleted and its pods left behind": lambda c: c.drop("deployments", "announced", A, propagationPolicy="Orphan"),
     "an owner that is gone: of what was announced before": edit("Deployment", OWNED, name="announced"),
     **{f"announced: the deletion of a {kind}": edit(kind, ANNOUNCED) for kind in (*ALWAYS_HELD, *CLAIMS)},
+    "deleted: a pod that no controller makes again": lambda c: c.drop("pods", "alone"),
+    "deleted at once: the same": lambda c: c.drop("pods", "alone", gracePeriodSeconds="0"),
     "all ConfigMaps deleted": drop_all("configmaps"),
     "all Secrets deleted": drop_all("secrets"),
     "all Jobs deleted": drop_all("jobs", B),

@@ -75,17 +75,27 @@ def touches(resources: Iterable[Resource]) -> str:
 
     Of a Scale, only less: more pods never wait for a webhook.
     """
-    by_fields: dict[tuple[Path, ...], list[str]] = {}
+    by_fields: dict[tuple[bool, tuple[Path, ...]], list[str]] = {}
+    made_again: list[str] = []
     for resource in resources:
         held = tuple(path for path in resource.held if path != STATUS)
-        by_fields.setdefault(held, []).append(resource.resource)
+        by_fields.setdefault((resource.made_again, held), []).append(resource.resource)
+        if resource.made_again:
+            made_again.append(resource.resource)
     differing = "false"
-    for held, names in by_fields.items():
-        differing = f"{cel.one_of(cel.RESOURCE, names)} ? ({disjunction(*map(_differ, held))}) : ({differing})"
-    return f"({SCALE}) ? ({_SCALES_DOWN}) : (request.operation != 'UPDATE' || ({differing}))"
+    for (blocked, held), names in by_fields.items():
+        fields = disjunction(*map(_differ, held), *((_GAINS_FINALIZER,) if blocked else ()))
+        differing = f"{cel.one_of(cel.RESOURCE, names)} ? ({fields}) : ({differing})"
+    replaced = conjunction("request.operation == 'DELETE'", cel.one_of(cel.RESOURCE, made_again), _CONTROLLED)
+    whole = f"request.operation == 'UPDATE' ? ({differing}) : !({replaced})"
+    return f"({SCALE}) ? ({_SCALES_DOWN}) : ({whole})"
 
 
 _SCALES_DOWN = "object.?spec.?replicas.orValue(0) < oldObject.?spec.?replicas.orValue(0)"
+_CONTROLLED = f"oldObject.?{_OWNERS}.exists(r, r.?controller.orValue(false))"
+_GAINS_FINALIZER = (
+    "object.?metadata.?finalizers.orValue([]).exists(f, !(f in oldObject.?metadata.?finalizers.orValue([])))"
+)
 _DELETED = "oldObject.?metadata.?deletionTimestamp.orValue('') != ''"
 
 
@@ -121,7 +131,9 @@ def touches_metadata() -> str:
     annotations = ("metadata", "annotations")  # of a ServiceAccount, which has no status
     reported = [resource.resource for resource in AROUND if STATUS in resource.held]
     by_hand = conjunction("request.subResource == 'status'", cel.one_of(cel.RESOURCE, reported), _differ(STATUS))
-    return disjunction(*(_differ(path) for path in paths if path != annotations), finalized, by_hand)
+    blocked = cel.one_of(cel.RESOURCE, [resource.resource for resource in AROUND if resource.made_again])
+    differing = (_differ(path) for path in paths if path != annotations)
+    return disjunction(*differing, conjunction(blocked, _GAINS_FINALIZER), finalized, by_hand)
 
 
 def deletes() -> str:

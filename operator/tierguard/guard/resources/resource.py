@@ -57,6 +57,8 @@ class Resource:
     (`scaled`). `announced` says that its deletion is announced, in a freeze or not. `exempt_rotators` says that what renews
     certificates and secrets does not change it. `collected` says that a freeze holds its garbage collection:
     who gave it an owner before deletes that in the freeze, whatever it is. Of what has guarded owners alone, none is held.
+    `made_again` says that its controller makes it again: its deletion is judged only where it has none, and a finalizer that
+    it gains is held, as with that it would stay after its deletion and keep its name.
     """
 
     kind: str
@@ -73,6 +75,7 @@ class Resource:
     announced: bool = False
     exempt_rotators: bool = False
     collected: bool = True
+    made_again: bool = False
 
     @property
     def full_name(self) -> str:
@@ -81,6 +84,8 @@ class Resource:
 
     def touched(self, old: KubeObject, new: KubeObject) -> bool:
         """Whether anything differs that a freeze may hold. Finalizers count once the object is on its way out."""
+        if self.made_again and gains_finalizer(old, new):
+            return True
         for path in self.held:
             if path is FINALIZERS and not being_deleted(old):
                 continue
@@ -99,6 +104,12 @@ def _said(obj: KubeObject, path: Path) -> object:
     if found is None:
         return ABSENT.get(path[-1])
     return found if found or found is False else None
+
+
+def gains_finalizer(old: KubeObject, new: KubeObject) -> bool:
+    """Whether `new` has a finalizer that `old` has not."""
+    before, after = (set(map(str, objects.sequence(side, *FINALIZERS))) for side in (old, new))
+    return bool(after - before)
 
 
 def sheds_finalizer(old: KubeObject, new: KubeObject, path: Path = FINALIZERS) -> bool:

@@ -27,9 +27,7 @@ from tierguard.guard.model.decision import Decision, Effect, Finding, Undecidabl
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
 from tierguard.guard.resources.resource import (
-    ALL,
     ANNOUNCEMENT,
-    CREATE,
     FINALIZERS,
     LABELS,
     OWNERS,
@@ -38,6 +36,7 @@ from tierguard.guard.resources.resource import (
     UPDATE,
     Resource,
     Tie,
+    gains_finalizer,
     sheds_finalizer,
 )
 from tierguard.guard.resources.surroundings import gone_already
@@ -80,7 +79,9 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     available_since = _available_since(change, old, new, state)
     kinds = _kinds(before, after, state, available_since)
     announcing = announcing and before is not None and before.guarded(state)
-    ends = old is not None and new is not None and sheds_finalizer(old.raw, new.raw)
+    # Of a pod too a finalizer that it gains: deleted then, it stays, and no other is made of its name.
+    ending = gains_finalizer if change.kind == "Pod" else sheds_finalizer
+    ends = old is not None and new is not None and ending(old.raw, new.raw)
     joins_freeze = gained or (before is not None and after is not None and joins(before, after, state))
     by_hand = _status_by_hand(change, before, state)
     if kinds == (ChangeKind.NONE,) and not (announcing or ends or joins_freeze or operation.findings or by_hand):
@@ -270,7 +271,7 @@ _HELD = (SPEC, LABELS, OWNERS, ANNOUNCEMENT, FINALIZERS)
 _HELD_OF = {"Pod": (SPEC, LABELS, OWNERS, ANNOUNCEMENT)}
 
 
-def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] = ()) -> Resource:
+def _resource(kind: str, more: Iterable[str] = ()) -> Resource:
     entry = WORKLOAD_KINDS[kind]
     adopted = {Tie.ADOPTION} if kind in ("Pod", "ReplicaSet") else set()
     return Resource(
@@ -281,11 +282,11 @@ def _resource(kind: str, operations: tuple[str, ...] = ALL, more: Iterable[str] 
         evaluate=evaluate_workload,
         held=_HELD_OF.get(kind, (*_HELD, STATUS)),
         ties=frozenset({Tie.LABELS, Tie.POD, *adopted}),
-        operations=operations,
         subresources=dict.fromkeys(("status", *more), (UPDATE,)),
         scaled=entry.replicas is not None,
         announced=entry.announced_deletion,
         collected=not entry.made_by_controllers,
+        made_again=kind == "Pod",
     )
 
 
@@ -294,5 +295,5 @@ WORKLOADS = (
     _resource("ReplicaSet"),
     _resource("Job"),
     # A pod is deleted by drains, by autoscalers, and by people who restart it: its controller makes it again.
-    _resource("Pod", (CREATE, UPDATE), ("resize", "ephemeralcontainers")),
+    _resource("Pod", ("resize", "ephemeralcontainers")),
 )
