@@ -15,8 +15,9 @@ from tierguard.cluster.watched import trim_watched
 from tierguard.guard.freezes.compiled import compile_policy
 from tierguard.guard.model.digest import LARGEST_WHOLE
 from tierguard.guard.model.objects import labels
+from tierguard.guard.model.references import claims, references
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import Workload, claims, references, template_hash
+from tierguard.guard.model.workload import Workload, template_hash
 from tierguard.guard.survey import survey
 from tierguard.guard.tiers.neighbours import Neighbours
 

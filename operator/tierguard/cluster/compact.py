@@ -11,7 +11,8 @@ from typing import Any
 from tierguard.guard.model import objects
 from tierguard.guard.model.digest import DIGEST, LARGEST_WHOLE, digest_of, encoded, sha256
 from tierguard.guard.model.images import CONTAINER_PARTS
-from tierguard.guard.model.workload import READS, RESTARTED_AT, WORKLOAD_KINDS, reads
+from tierguard.guard.model.references import READS, reads
+from tierguard.guard.model.workload import RESTARTED_AT, WORKLOAD_KINDS
 from tierguard.guard.rules.secrets import telling
 
 ROOM = 8 * 1024

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from tierguard.guard.model.decision import Effect, Finding
 from tierguard.guard.model.hold import Hold, Policy
+from tierguard.guard.model.references import claim_prefixes, claims, references
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import claim_prefixes, claims, references
 from tierguard.guard.rules.evaluate import judge
 from tierguard.guard.tiers.classified import Classified
 from tierguard.guard.tiers.neighbours import Neighbours, neighbours, selector_of

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from tierguard.guard.model.objects import Labels
+from tierguard.guard.model.references import claims
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import Workload, claims
+from tierguard.guard.model.workload import Workload
 from tierguard.guard.tiers.classified import Classified, alone
 from tierguard.guard.tiers.neighbours import Neighbours, neighbours
 

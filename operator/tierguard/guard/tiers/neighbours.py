@@ -12,9 +12,10 @@ from typing import Generic, TypeVar
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.once import once
+from tierguard.guard.model.references import EVERYTHING, claim_prefixes, claims, references
 from tierguard.guard.model.scope import GUARDED_TIERS
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import EVERYTHING, JOB_NAME, Workload, claim_prefixes, claims, references
+from tierguard.guard.model.workload import JOB_NAME, Workload
 from tierguard.guard.tiers.classified import Classified, alone
 from tierguard.labels import LabelSelector
 
