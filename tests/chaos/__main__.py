@@ -11,7 +11,6 @@ import random
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from tests.chaos.clients import Fate, Write
 from tests.chaos.document import document
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.mix import ALWAYS_HELD, CLOCKLESS, HELD_IN_A_FREEZE, Kind
-from tests.chaos.site import NAMESPACE, PROBE, Site
+from tests.chaos.site import NAMESPACE, Site
 from tests.chaos.table import EITHER, FREE, HELD, UNTOLD, Due, Row, show
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.errors import ClusterError
@@ -36,7 +35,6 @@ from tests.e2e.world import DANA, only_in
 REPOSITORY = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 75.0
 """For the load of one row."""
-SCAN_SECONDS = 30.0
 EDGE_SECONDS = 1.0
 """Around a freeze's first and last instant: a write is sent and judged at two different ones."""
 SOON_SECONDS, SHORT_SECONDS = 20, 20
@@ -103,14 +101,11 @@ def across(site: Site, name: str, dead: Sequence[str], seed: int) -> Row:
     made = manifests.freeze(freeze, startsAt=_rfc(start), expiresAt=_rfc(end), scope={"tiers": [0, 1]})
     failures: list[str] = []
     writes: list[Write] = []
-    passed: list[bool] = []
     with site.world.in_force(only_in(NAMESPACE, made)):
-        alone = threading.Timer(start + SHORT_SECONDS / 2 - time.time(), lambda: passed.append(site.scaled_down()))
         try:
             site.world.until("the API server knows the freeze", lambda: compiled(site.world, freeze))
             for each in dead:
                 site.cluster.processes.signal(each, signal.SIGKILL)
-            alone.start()
             least = end + 5 - time.time()
             writes = site.load.run(seed, DANA, 100, least, least + 10)
             if set(dead) >= set(WEBHOOKS):
@@ -119,12 +114,8 @@ def across(site: Site, name: str, dead: Sequence[str], seed: int) -> Row:
             site.well(frozen=False)
         except (AssertionError, ClusterError) as error:
             failures.append(str(error))
-        finally:
-            alone.cancel()
         row = Row(name, SCHEDULED, writes, due_across(start, end), [], failures)
         row.notes.append(_clockless(row))
-        if any(passed):
-            row.notes.append(_told(lambda: _found(site, freeze), row.failures))
     return row
 
 
@@ -134,12 +125,6 @@ def _clockless(row: Row) -> str:
     sent = Counter(write.kind for write in row.untold)
     counts = (f"{kind.value} {passed[kind]} of {sent[kind]}" for kind in sorted(sent, key=lambda kind: kind.value))
     return f"without a clock passed: {', '.join(counts)}" if sent else ""
-
-
-def _found(site: Site, freeze: str) -> str:
-    """How soon the scan lists the one Scale that nobody wrote over: its trace is in the object. Raises AssertionError."""
-    took = site.seconds_until("what passed is listed", lambda: site.lists(freeze, PROBE), SCAN_SECONDS)
-    return f"a Scale that passed was found by the scan after {took:.0f} s"
 
 
 def _rfc(instant: float) -> str:

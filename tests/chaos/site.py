@@ -17,6 +17,7 @@ from tests.e2e import manifests
 from tests.e2e.outage import compiled
 from tests.e2e.world import DANA, EmbeddedWorld, only_in
 from tierguard.controller.unreviewed.accountant import SETTLED
+from tierguard.controller.unreviewed.snapshot import decode
 
 NAMESPACE = "payments"
 FREEZE = "peak"
@@ -67,20 +68,22 @@ class Site:
         """A freeze of tiers 0 and 1, in force for the length of a block."""
         made = manifests.freeze(FREEZE, startsAt=_at(-3600), scope={"tiers": [0, 1]})
         with self.world.in_force(dict(only_in(NAMESPACE, made))):
-            began, began_at = time.monotonic(), _at(0)
+            began = time.monotonic()
             self.world.until("the API server knows the freeze", lambda: compiled(self.world, FREEZE))
             # A change right after a freeze's creation may have come before it: nobody puts that on the account.
             self.world.until(
                 "it has been there for a while", lambda: time.monotonic() - began > SETTLED.total_seconds()
             )
-            self.world.until("the operator has written down what there is", lambda: self._written_down() > began_at)
+            self.world.until("the operator has written down what there is", lambda: self._written_down(FREEZE))
             yield
             inside = self._asked()
         self.world.until("the API server has forgotten it", lambda: self._asked() != inside)
 
-    def _written_down(self) -> str:
+    def _written_down(self, freeze: str) -> bool:
+        """Whether the operator's snapshot, from which the next one would look back, says that the freeze holds."""
         found: Any = self.world.get("configmap", "tierguard-account", "-n", "tierguard-system")
-        return str((found or {}).get("data", {}).get("until", ""))
+        snapshot = decode(str((found or {}).get("binaryData", {}).get("snapshot", "")))
+        return f"OperationalFreeze/{freeze}" in snapshot.get("", {}).get("covering", ())
 
     def _asked(self) -> Any:
         found = self.world.get("validatingwebhookconfigurations", RELEASE)["webhooks"][0]
@@ -122,16 +125,6 @@ class Site:
         began = time.monotonic()
         assert poll(holds, most), f"not true after {most:.0f} s: {what}"
         return time.monotonic() - began
-
-    def scaled_down(self) -> bool:
-        """Scale PROBE down, as a developer; returns whether that passed. Nobody else writes to it."""
-        return self.world.kubectl("scale", f"deployment/{PROBE}", "--replicas=1", "-n", NAMESPACE, user=DANA).passed
-
-    def lists(self, freeze: str, name: str) -> bool:
-        """Whether the freeze's status lists a Deployment as changed and not judged."""
-        found: Any = self.world.get("ofz", freeze)
-        lines = (found or {}).get("status", {}).get("passedUnjudged") or ()
-        return any(f"{NAMESPACE}/Deployment/{name}:" in line for line in lines)
 
     def _mount(self) -> None:
         while not self._closed.wait(MOUNT_SECONDS):
