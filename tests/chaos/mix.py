@@ -45,7 +45,7 @@ PASS = frozenset({Kind.AUTOSCALE, Kind.CONTROLLER, Kind.UNGUARDED, Kind.NOTE, Ki
 HELD_IN_A_FREEZE = frozenset(Kind) - PASS
 """Must never pass in a freeze, whatever is dead."""
 CLOCKLESS = frozenset({Kind.SCALE_DOWN, Kind.ERASE, Kind.BUDGET})
-"""Of those what carries no clock: Scales, and deletions. The API server goes by the operator's last word."""
+"""Of those what carries no clock: Scales, and deletions. The API server goes by the controller manager's Lease."""
 WEIGHTS = {
     Kind.ROLLOUT: 6,
     Kind.CREATE: 3,

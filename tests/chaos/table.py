@@ -15,7 +15,7 @@ HELD, FREE, EITHER, UNTOLD = "held", "free", "either", "untold"
 Due = Callable[[Write], str]
 """What a write should come to: HELD, FREE, or EITHER where the instant is too near a freeze's edge.
 
-UNTOLD should be held, and is if a webhook lives: nobody told the API server that the freeze began."""
+UNTOLD is what the version that runs does not hold yet."""
 
 
 @dataclass
@@ -59,12 +59,12 @@ class Row:
 
     @property
     def let_through(self) -> int:
-        """How many of those passed that the API server knows no reason to refuse."""
+        """How many of those passed that the version that runs does not hold yet."""
         return sum(w.fate is Fate.ADMITTED for w in self.untold)
 
     @property
     def untold(self) -> list[Write]:
-        """Those that only a webhook that lives refuses: nobody told the API server that the freeze began."""
+        """Those that the version that runs does not hold yet."""
         return [w for w in self.answered if self.due(w) == UNTOLD]
 
     def latency(self, share: float) -> float:

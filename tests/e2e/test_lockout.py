@@ -112,7 +112,7 @@ def test_admission_asks_about_what_the_documentation_lists_and_nothing_else(own:
         )
     ours = [spec["matchConstraints"] for name, spec in policies.items() if name.startswith(RELEASE)]
     assert len(webhooks) == 9
-    assert len(ours) == 3
+    assert len(ours) == 4
     # The one that looks into tierguard's own namespace looks at nothing but a ConfigMap that is never made.
     assert probe["matchConstraints"]["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}
     assert [rule["resources"] for rule in probe["matchConstraints"]["resourceRules"]] == [["configmaps"]]

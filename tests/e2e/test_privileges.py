@@ -47,7 +47,8 @@ GRANTED = {
         *verbs("poddisruptionbudgets.policy", *READ, "create", "patch", "delete"),
         *verbs("events.events.k8s.io", "create"),
         *verbs("validatingwebhookconfigurations.admissionregistration.k8s.io", "create", "get", "patch"),
-        *verbs("validatingadmissionpolicies.admissionregistration.k8s.io", "get", "patch"),
+        *verbs("validatingadmissionpolicies.admissionregistration.k8s.io", "create", "get", "patch"),
+        *verbs("validatingadmissionpolicybindings.admissionregistration.k8s.io", "create", "patch"),
         *verbs("clusterroles.rbac.authorization.k8s.io", "get"),
         *verbs("configmaps", *READ, "create", "patch", "delete", "get"),
         *verbs("secrets", "create", "get", "patch"),
@@ -110,6 +111,10 @@ def test_names_bind_what_names_can_bind(world: EmbeddedWorld) -> None:
     for verb in ("get", "list", "watch"):
         assert not may(OPERATOR_ACCOUNT, verb, "secrets", "-n", "default")
     assert not may(OPERATOR_ACCOUNT, "patch", "validatingwebhookconfigurations/another")
+    for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
+        assert not may(OPERATOR_ACCOUNT, "create", kind)
+        assert not may(OPERATOR_ACCOUNT, "create", f"{kind}/another")
+        assert not may(OPERATOR_ACCOUNT, "patch", f"{kind}/another")
     assert not may(WEBHOOK_ACCOUNT, "list", "configmaps", "-n", "default")
     assert not may(WEBHOOK_ACCOUNT, "get", "secrets", "-n", NAMESPACE)
 

@@ -37,6 +37,9 @@ class Recorder:
     def create(self, _path: str, body: Document) -> Document:
         return self._count("create", body)
 
+    def delete(self, path: str, uid: str = "") -> None:
+        self._count("delete", {"kind": path, "uid": uid})
+
     def get(self, _path: str, _query: object = None) -> Document:
         return {"items": []}
 

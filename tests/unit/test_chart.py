@@ -323,6 +323,9 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         row("batch", "jobs", "list watch"),
         row("policy", "poddisruptionbudgets", "list watch create patch delete"),
         row("events.k8s.io", "events", "create"),
+        row("admissionregistration.k8s.io", "validatingadmissionpolicies", "create patch", "tierguard-clockless"),
+        row("admissionregistration.k8s.io", "validatingadmissionpolicybindings", "create patch", "tierguard-clockless"),
+        row("coordination.k8s.io", "leases", "get"),
         row(*configurations, "create"),
         row(*configurations, "get patch", "tierguard"),
         row("admissionregistration.k8s.io", "validatingadmissionpolicies", "get patch", "tierguard-clock"),
@@ -556,6 +559,10 @@ def test_the_policies_of_the_api_server_are_made_once_and_can_be_left_out(chart:
     without = chart.render("admissionPolicies.enabled=false")
     assert not list(of_kind(without, "ValidatingAdmissionPolicy"))
     assert not any("clock" in argument for argument in container_of(without, "operator")["args"])
+    # What the operator made, while they were wanted, it takes away.
+    rules = rules_of(without, "ClusterRole", "tierguard-operator")
+    for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
+        assert row("admissionregistration.k8s.io", kind, "get delete", "tierguard-clockless") in rules
 
 
 def test_the_components_are_confined_whatever_they_are_called(chart: Chart) -> None:

@@ -92,6 +92,11 @@ class Options:
         return f"{self.configuration_name}-clock"
 
     @property
+    def clockless_policy(self) -> str:
+        """The ValidatingAdmissionPolicy about requests without a clock, and its binding."""
+        return f"{self.configuration_name}-clockless"
+
+    @property
     def clock_probe(self) -> str:
         """The one that shows whether its clock goes, and the ConfigMap that is never made."""
         return f"{self.clock_policy}-probe"

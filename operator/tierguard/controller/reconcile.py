@@ -26,6 +26,7 @@ from tierguard.controller.suspension.suspension_keeper import SuspensionKeeper
 from tierguard.controller.unreviewed.account_keeper import AccountKeeper
 from tierguard.controller.unreviewed.accountant import SETTLED, Accountant
 from tierguard.controller.webhooks.clock_probe import ClockKeeper
+from tierguard.controller.webhooks.clockless import ClocklessKeeper
 from tierguard.controller.webhooks.configuration import EXEMPT_NAMESPACES, compiled, configuration
 from tierguard.controller.webhooks.stretches import Stretches
 from tierguard.guard.model import objects
@@ -88,6 +89,7 @@ class Reconciler:
         self._journals = JournalKeeper(api, cache, options.namespace)
         self._records = RecordKeeper(api, cache, options.namespace)
         self.clockwork = ClockKeeper(api, options)
+        self._clockless = ClocklessKeeper(api, options)
         self._account = AccountKeeper(api, cache, self.accountant, options.namespace, EXEMPT_NAMESPACES)
 
     def observe(self, kind: str, obj: KubeObject) -> None:
@@ -112,6 +114,7 @@ class Reconciler:
         """Forget what was written: while another operator led, it may have become something else."""
         self._configured = None
         self.clockwork.start_over()
+        self._clockless.start_over()
         self._certificates_checked = None
         self._records.start_over()
         self._suspensions.start_over()
@@ -139,6 +142,8 @@ class Reconciler:
         self._step(outcome, "clock", lambda: self.clockwork.look(now))
         self._step(outcome, "clock policy", lambda: self.clockwork.write(state, surveyed, now))
         self._step(outcome, "webhook configuration", lambda: self._configure(state, surveyed, now))
+        # After the configuration: it says of what has begun what this policy then says no more.
+        self._step(outcome, "clockless policy", lambda: self._clockless.keep(state, surveyed, self._owner, now))
         self._step(outcome, "rollback record", lambda: self._record(outcome, surveyed, now))
         self._step(outcome, "disruption budgets", lambda: self._budgets.keep(state, surveyed, now))
         self._step(outcome, "account", lambda: self._look_back(outcome, state, surveyed, now))

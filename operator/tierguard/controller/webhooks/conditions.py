@@ -191,8 +191,12 @@ def guarded(state: State, around: Surroundings, unknown: str) -> str:
     return found if len(found) <= LONGEST else "true"
 
 
-def held(made: Stretches, state: State, around: Callable[[Group], Surroundings], unknown: str) -> tuple[str, bool]:
-    """Whether a request is made inside a stretch that may mean it, and whether that had to be widened.
+def held(
+    made: Stretches, state: State, around: Callable[[Group], Surroundings], unknown: str, time: str = ""
+) -> tuple[str, bool]:
+    """Whether a request is made inside a stretch that may mean it, by `time` or the clock that it carries.
+
+    And whether that had to be widened.
 
     First to all that is in the namespaces of what a freeze selects, then to everything.
     """
@@ -210,10 +214,10 @@ def held(made: Stretches, state: State, around: Callable[[Group], Surroundings],
         return disjunction(cel.one_of("request.namespace", around(group).namespaces), unnamed(workloads(group)))
 
     for meant, whole in ((precise, False), (by_place, True)):
-        found = inside(made, meant, unknown)
+        found = inside(made, meant, unknown, time)
         if len(found) <= LONGEST_LIST:
             return found, whole
-    return inside(made.everywhere(), lambda _: "true"), True
+    return inside(made.everywhere(), lambda _: "true", time=time), True
 
 
 def scaled_by_autoscaler(state: State) -> str:

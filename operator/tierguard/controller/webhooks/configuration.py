@@ -148,6 +148,17 @@ def _asked(state: State, around: Surroundings, inside: str, strict: str, crowded
     )
 
 
+def asked_in_freezes(state: State, around: Surroundings, inside: str, unknown: str) -> list[Condition]:
+    """The conditions of `active-freeze`, for what is `inside` a stretch; `unknown`: where nobody looked yet."""
+    return _asked(state, around, inside, unknown, unknown).active
+
+
+def elsewhere(namespace: str) -> dict[str, Any]:
+    """A namespaceSelector for all namespaces but those that never wait for us, and tierguard's own `namespace`."""
+    spared = {"key": _NAME_LABEL, "operator": "NotIn", "values": [*EXEMPT_NAMESPACES, namespace]}
+    return {"namespaceSelector": {"matchExpressions": [spared]}}
+
+
 _OURS = cel.one_of(cel.RESOURCE, [kind.plural for kind in KINDS])
 
 
@@ -172,8 +183,7 @@ def configuration(
         "failurePolicy": "Fail",
         "clientConfig": endpoint.client_config(ca_bundle),
     }
-    excluded = [*EXEMPT_NAMESPACES, endpoint.namespace]
-    spared = {"key": _NAME_LABEL, "operator": "NotIn", "values": excluded}
+    spared = elsewhere(endpoint.namespace)["namespaceSelector"]["matchExpressions"]
     webhooks: list[dict[str, Any]] = []
     # A namespaceSelector matches everything that is in no namespace, so only one of the two lists such kinds.
     kinds = (
@@ -181,7 +191,7 @@ def configuration(
         (asked.in_tier, f"{IN_TIER}.", "Exists", (), ()),
     )
     for found, prefix, exists, definitions, own in kinds:
-        only = {"namespaceSelector": {"matchExpressions": [spared, {"key": TIER_LABEL, "operator": exists}]}}
+        only = {"namespaceSelector": {"matchExpressions": [*spared, {"key": TIER_LABEL, "operator": exists}]}}
         webhooks += [
             {**common, **only, "name": f"{prefix}{kind}", "matchConditions": matching, "rules": asked_about, **more}
             for kind, matching, asked_about, more in (

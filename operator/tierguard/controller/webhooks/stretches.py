@@ -167,17 +167,25 @@ def covers(spans: Sequence[tuple[int, int]]) -> str:
     return f"t < 0 || [{listed}].exists(i, t >= i[0] && t < i[1])"
 
 
-def inside(made: Stretches, meant: Callable[[Group], str], unknown: str = "false") -> str:
+def to_come(made: Stretches, now: datetime) -> Stretches:
+    """Those that have not begun by `now`: of the others the webhook configuration is told (`Stretches.epoch`)."""
+    second = int(now.timestamp())
+    left = (Group(g.like, tuple(span for span in g.spans if span[0] > second)) for g in made.groups)
+    return replace(made, groups=tuple(group for group in left if group.spans))
+
+
+def inside(made: Stretches, meant: Callable[[Group], str], unknown: str = "false", time: str = "") -> str:
     """Whether the request is made inside a stretch of a group that it is `meant` by, by the clock that it carries.
 
-    `unknown` is true of what lives where nobody knows yet what selects it: for that all stretches count.
+    `unknown` is true of what lives where nobody knows yet what selects it: for that all stretches count. `time` is another
+    clock: a CEL list of one instant, or of none where nobody can tell.
     """
     terms = [f"(({selects}) && ({covers(g.spans)}))" for g in made.groups if (selects := meant(g)) != "false"]
     if unknown != "false" and made.groups:
         terms.append(f"(({unknown}) && ({covers(_joined([group.spans for group in made.groups]))}))")
     if not terms:
         return "false"
-    return f"{clock(made.epoch)}.exists(t, {' || '.join(terms)})"
+    return f"{time or clock(made.epoch)}.exists(t, {' || '.join(terms)})"
 
 
 _SAME = " && ".join(
@@ -187,6 +195,8 @@ _SAME = " && ".join(
 _OLD, _NEW = (f"{which}.?metadata.?managedFields.orValue([])" for which in ("oldObject", "object"))
 _FRESH = f"{_NEW}.filter(m, !{_OLD}.exists(f, {_SAME}))"
 _ONE = f"size(fresh) == 1 && fresh[0].?manager.orValue('') != '{FOLDED}' && has(fresh[0].time)"
+BY_LEASE = "(has(params.spec.renewTime) ? [int(timestamp(params.spec.renewTime))] : [])"
+"""The clock of a ValidatingAdmissionPolicy whose parameter is a Lease that somebody renews."""
 SCALE = "has(request.subResource) && request.subResource == 'scale'"
 
 
