@@ -238,7 +238,7 @@ Paths = Mapping[str, tuple[str, ...]]
 
 
 def _held(resource: Resource) -> Paths:
-    """Whatever may change what a freeze holds, and carries a clock or waits for the operator's last word."""
+    """Whatever may change what a freeze holds, and carries a clock or goes by the edge that the operator saw last."""
     scale = {"scale": (UPDATE,)} if resource.scaled else {}
     return {"": resource.operations, **scale, **served(resource)}
 

@@ -203,7 +203,7 @@ SCALE = "has(request.subResource) && request.subResource == 'scale'"
 def clock(epoch: int) -> str:
     """A list of one: when the request is made, in seconds since 1970, or -1 when that is not known.
 
-    A deletion and a Scale carry no clock. There the operator's last word counts: which stretches were on at `epoch`, the
+    A deletion and a Scale carry no clock. What the operator knew counts there: which stretches were on at `epoch`, the
     last edge of one that it has seen. Size guards come first: a cost overrun under failurePolicy Fail refuses everything.
     """
     return (
