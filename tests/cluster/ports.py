@@ -1,5 +1,6 @@
 """Ports of 127.0.0.1."""
 
+import random
 import socket
 
 from tests.cluster.errors import ClusterError
@@ -7,11 +8,34 @@ from tests.cluster.errors import ClusterError
 PORT_VARIABLE = "TIERGUARD_APISERVER_PORT"
 
 
+FIRST, LAST = 20_000, 32_767
+"""Ports below those that systems choose for connections. A server on one of those may not get it back when it starts again:
+whoever tries to connect meanwhile may be given that very port for his end, and then is connected with himself."""
+TRIES = 1_000
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that is free at this moment; somebody else may still be faster to take it."""
+    """A port that is free at this moment, and that this process was not given before. Raises ClusterError.
+
+    Somebody else may still be faster to take it.
+    """
+    for _ in range(TRIES):
+        port = random.randint(FIRST, LAST)  # noqa: S311 - no secret
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+    message = f"No free port of 127.0.0.1 was found between {FIRST} and {LAST} in {TRIES} tries: end what uses them."
+    raise ClusterError(message)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def check_port(port: int) -> None:
