@@ -218,8 +218,10 @@ def start_time(pid: int) -> str | None:
 def parse_stat(stat: str, boot: str) -> str | None:
     """The identity in /proc/<pid>/stat; its second field may contain anything, blanks and parentheses included."""
     fields = stat.rpartition(")")[2].split()
-    # The third field is the state: a zombie has ended, only nobody has collected it. The 22nd is the start time.
-    return None if fields[0] in {"Z", "X"} else f"{boot} {fields[19]}"
+    # The third field is the state: a zombie has ended, only nobody has collected it. But while other threads of it (the 20th
+    # field counts them) are still ending, it goes on holding its ports. The 22nd is the start time.
+    ended = fields[0] == "X" or (fields[0] == "Z" and int(fields[17]) <= 1)
+    return None if ended else f"{boot} {fields[19]}"
 
 
 @contextlib.contextmanager

@@ -40,6 +40,12 @@ def test_a_process_that_only_waits_to_be_collected_has_ended(state: str) -> None
     assert processes.parse_stat(f"42 (etcd) {state} {STAT_FIELDS}", "boot") is None
 
 
+def test_a_process_whose_other_threads_are_still_ending_has_not_ended() -> None:
+    fields = STAT_FIELDS.split()
+    fields[16] = "3"
+    assert processes.parse_stat(f"42 (etcd) Z {' '.join(fields)}", "boot") == "boot 8812345"
+
+
 def test_a_process_is_itself() -> None:
     own = processes.start_time(os.getpid())
     assert own is not None
