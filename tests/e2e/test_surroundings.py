@@ -61,10 +61,13 @@ def place(world: EmbeddedWorld, namespace: str) -> Iterator[str]:
     assert answer.passed, answer.out
     with world.in_force(only_in(namespace, manifests.freeze(f"around-{namespace[-12:]}"))):
         # The operator tells the API server by name what is read: a moment after the workload is there.
+        # Until then the whole namespace is asked about, as one that is not known.
+        world.until("its workloads are known", lambda: f'"{namespace}": ["", ' in str(world.get(*CONFIGURATION)))
         world.until("the ConfigMap is asked about", lambda: not patched(world, namespace, "cm/limits", MORE).passed)
         yield namespace
 
 
+CONFIGURATION = ("validatingwebhookconfigurations", "tierguard")
 MORE = {"data": {"max": "1000000"}}
 
 

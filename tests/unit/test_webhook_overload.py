@@ -73,7 +73,9 @@ def test_more_idle_connections_than_there_are_places_shut_nobody_out(hook: Hook)
     with ThreadPoolExecutor(16) as pool:
         opened = [pool.submit(hook.connect) for _ in range(server.CONNECTIONS + 100)]
         answers = [hook.ask(WHOLE) for _ in range(5)]
-        idle = [each.result() for each in opened]
+        # Those that are too many may be dropped before they have even greeted.
+        idle = [each.result() for each in opened if not isinstance(each.exception(), OSError)]
+    assert len(idle) > server.CONNECTIONS / 2
     answers.append(hook.ask(WHOLE))
     for connection in idle:
         connection.close()

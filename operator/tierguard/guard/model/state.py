@@ -146,11 +146,12 @@ class State:
     """What a decision puts in the place of one stored object, without a copy of all others."""
 
     def with_these_declarations(self) -> "State":
-        """The same cluster, which goes on changing, with the freezes, windows and policies that there are now.
+        """The same cluster, which goes on changing, with the freezes, windows, policies and namespaces that there are now.
 
-        What is worked out over a while is so worked out for the same declarations from beginning to end.
+        What is worked out over a while is so worked out for the same declarations from beginning to end. And a namespace
+        that comes meanwhile is not taken for one whose workloads were looked at.
         """
-        return replace(self)
+        return replace(self, namespaces=dict(self.namespaces))
 
     def put_instead(self, kind: str, namespace: str) -> Instead | None:
         """What is in the place of one of the stored objects of `kind` in `namespace`."""
