@@ -23,7 +23,7 @@ from tests.chaos.document import document
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.mix import ALWAYS_HELD, CLOCKLESS, HELD_IN_A_FREEZE, Kind
 from tests.chaos.site import NAMESPACE, Site
-from tests.chaos.table import EITHER, FREE, HELD, UNTOLD, Due, Row, show
+from tests.chaos.table import EITHER, FREE, HELD, NEW, Due, Row, show
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.install import OPERATORS, WEBHOOKS
@@ -46,7 +46,7 @@ FROZEN, OUTSIDE, SCHEDULED = "in a freeze", "outside", "across a freeze"
 def due_in(phase: str, new: frozenset[Kind] = frozenset()) -> Due:
     """What must become of a write in this phase, where the version that runs does not hold the `new` kinds yet."""
     held = HELD_IN_A_FREEZE if phase == FROZEN else ALWAYS_HELD
-    return lambda write: FREE if write.kind not in held else UNTOLD if write.kind in new else HELD
+    return lambda write: FREE if write.kind not in held else NEW if write.kind in new else HELD
 
 
 def due_across(start: float, end: float) -> Due:

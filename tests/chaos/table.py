@@ -10,12 +10,12 @@ from rich.table import Table
 from tests.chaos.clients import Fate, Write
 from tests.chaos.mix import Kind
 
-HELD, FREE, EITHER, UNTOLD = "held", "free", "either", "untold"
+HELD, FREE, EITHER, NEW = "held", "free", "either", "new"
 
 Due = Callable[[Write], str]
 """What a write should come to: HELD, FREE, or EITHER where the instant is too near a freeze's edge.
 
-UNTOLD is what the version that runs does not hold yet."""
+NEW is what the version that runs does not hold yet."""
 
 
 @dataclass
@@ -60,12 +60,12 @@ class Row:
     @property
     def let_through(self) -> int:
         """How many of those passed that the version that runs does not hold yet."""
-        return sum(w.fate is Fate.ADMITTED for w in self.untold)
+        return sum(w.fate is Fate.ADMITTED for w in self.new)
 
     @property
-    def untold(self) -> list[Write]:
+    def new(self) -> list[Write]:
         """Those that the version that runs does not hold yet."""
-        return [w for w in self.answered if self.due(w) == UNTOLD]
+        return [w for w in self.answered if self.due(w) == NEW]
 
     def latency(self, share: float) -> float:
         """The latency in seconds that this share of the answered writes did not exceed."""
@@ -110,7 +110,7 @@ def cells(row: Row) -> list[str]:
         str(row.admitted),
         str(row.free),
         str(row.refused),
-        f"{row.let_through} of {len(row.untold)}" if row.untold else "0",
+        f"{row.let_through} of {len(row.new)}" if row.new else "0",
         str(lost or ""),
         f"{row.latency(0.5) * 1000:.0f}",
         f"{row.latency(0.99) * 1000:.0f}",

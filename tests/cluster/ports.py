@@ -6,8 +6,6 @@ import socket
 from tests.cluster.errors import ClusterError
 
 PORT_VARIABLE = "TIERGUARD_APISERVER_PORT"
-
-
 FIRST, LAST = 20_000, 32_767
 """Ports below those that systems choose for connections. A server on one of those may not get it back when it starts again:
 whoever tries to connect meanwhile may be given that very port for his end, and then is connected with himself."""
@@ -22,34 +20,32 @@ def free_port() -> int:
     """
     for _ in range(TRIES):
         port = random.randint(FIRST, LAST)  # noqa: S311 - no secret
-        if port not in _given and _is_free(port):
+        if port not in _given and not _trouble(port):
             _given.add(port)
             return port
     message = f"No free port of 127.0.0.1 was found between {FIRST} and {LAST} in {TRIES} tries: end what uses them."
     raise ClusterError(message)
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def check_port(port: int) -> None:
-    """Refuse a port that was asked for by number and cannot be had."""
+def _trouble(port: int) -> str:
+    """Why nobody can listen on a port; empty when somebody can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            message = (
-                f"The API server cannot have port {port} of 127.0.0.1: {(error.strerror or str(error)).lower()}. "
-                f"End what uses that port, or set {PORT_VARIABLE} to another one, or unset it to have one chosen."
-            )
-            raise ClusterError(message) from None
+            return (error.strerror or str(error)).lower()
+    return ""
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that was asked for by number and cannot be had."""
+    if trouble := _trouble(port):
+        message = (
+            f"The API server cannot have port {port} of 127.0.0.1: {trouble}. "
+            f"End what uses that port, or set {PORT_VARIABLE} to another one, or unset it to have one chosen."
+        )
+        raise ClusterError(message)
 
 
 def parse_port(value: str | None) -> int | None:

@@ -12,7 +12,7 @@ from tierguard.controller.options import Endpoint
 from tierguard.controller.webhooks.configuration import compiled, configuration
 from tierguard.controller.webhooks.stretches import Stretches
 from tierguard.guard.model.state import State
-from tierguard.guard.survey import survey
+from tierguard.guard.survey import Selection, survey
 
 Document = dict[str, Any]
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
@@ -50,7 +50,7 @@ def put(
 
     `only` are the webhooks that are wanted; none for all. The first of `namespaces` has no tier label.
     """
-    asked = compiled(state, survey(state, now), now)
+    asked = compiled(Selection(survey(state, now), state), now)
     nobody = Endpoint("none", "none", 443, f"https://127.0.0.1:{free_port()}")
     made: Document = copy.deepcopy(dict(configuration(name, nobody, b"", asked, None)))
     here = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(namespaces)}

@@ -66,7 +66,7 @@ def test_what_an_older_version_does_not_hold_is_counted_and_nothing_else_is() ->
     due = due_in(FROZEN, frozenset({Kind.OWNER}))
     sound = [write(Kind.NOTE, Fate.ADMITTED)] * 100
     upgraded = Row("a fault", FROZEN, [*sound, write(Kind.OWNER, Fate.ADMITTED), write(Kind.OWNER, Fate.REFUSED)], due)
-    assert (upgraded.let_through, len(upgraded.untold), upgraded.failures) == (1, 2, [])
+    assert (upgraded.let_through, len(upgraded.new), upgraded.failures) == (1, 2, [])
     assert Row("a fault", FROZEN, [*sound, write(Kind.BUDGET, Fate.ADMITTED)], due).admitted == 1
 
 

@@ -10,7 +10,7 @@ from tierguard.cli.picture import picture
 from tierguard.controller.options import Endpoint, Options
 from tierguard.controller.webhooks.clockless import REWRITE, ClocklessKeeper, clockless_policy
 from tierguard.guard.model.state import State
-from tierguard.guard.survey import survey
+from tierguard.guard.survey import Selection, survey
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OWNER = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": "guard", "uid": "u"}
@@ -32,7 +32,7 @@ def state(*freezes: Document) -> State:
 
 def conditions(*freezes: Document) -> dict[str, str]:
     there = state(*freezes)
-    policy, _ = clockless_policy("guard-clockless", "system", there, survey(there, NOW), NOW)
+    policy, _ = clockless_policy("guard-clockless", "system", Selection(survey(there, NOW), there), NOW)
     return {each["name"]: each["expression"] for each in policy["spec"]["matchConditions"]}
 
 
@@ -65,7 +65,7 @@ def test_a_freeze_that_lets_some_of_it_pass_is_left_to_a_webhook(allow: list[str
 
 def test_it_is_bound_to_a_lease_that_may_be_missing_and_looks_at_nothing_but_deletions_and_scales() -> None:
     there = state(freeze("soon", 3 * HOUR))
-    policy, binding = clockless_policy("guard-clockless", "system", there, survey(there, NOW), NOW)
+    policy, binding = clockless_policy("guard-clockless", "system", Selection(survey(there, NOW), there), NOW)
 
     rules = policy["spec"]["matchConstraints"]["resourceRules"]
     asked = {(verb, name.partition("/")[2]) for r in rules for verb in r["operations"] for name in r["resources"]}
@@ -98,7 +98,8 @@ class Cluster:
 
 def keeper(cluster: Cluster, seconds: int) -> ClocklessKeeper:
     options = Options("system", Endpoint("system", "w", 443), "guard", "", "", 0, clock_probe_seconds=seconds)
-    return ClocklessKeeper(cluster, options)
+    api: Any = cluster
+    return ClocklessKeeper(api, options)
 
 
 def test_it_is_written_when_it_changes_and_once_a_minute_and_goes_when_nobody_wants_it() -> None:
@@ -107,7 +108,7 @@ def test_it_is_written_when_it_changes_and_once_a_minute_and_goes_when_nobody_wa
 
     def keep(there: State, now: datetime) -> int:
         before = cluster.writes
-        wanted.keep(there, survey(there, now), lambda: OWNER, now)
+        wanted.keep(Selection(survey(there, now), there), lambda: OWNER, now)
         return cluster.writes - before
 
     assert keep(state(), NOW) == 2
@@ -122,5 +123,5 @@ def test_it_is_written_when_it_changes_and_once_a_minute_and_goes_when_nobody_wa
     ]
     assert all(body["metadata"]["ownerReferences"] == [OWNER] for body in cluster.kept.values())
 
-    keeper(cluster, 0).keep(coming, (), lambda: OWNER, NOW)
+    keeper(cluster, 0).keep(Selection((), coming), lambda: OWNER, NOW)
     assert cluster.kept == {}

@@ -16,6 +16,7 @@ from tierguard.controller.webhooks.stretches import Group, Stretches
 from tierguard.guard.freezes.compiled import compile_freeze
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
+from tierguard.guard.survey import Selection
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
 EVERY = 20
@@ -70,7 +71,7 @@ class Kept:
     def passes(self, count: int = 1) -> Reading:
         for _ in range(count):
             self.keeper.look(self.now)
-            self.keeper.write(self.state, (), self.now)
+            self.keeper.write(Selection((), self.state), self.now)
             self.now += timedelta(seconds=EVERY)
         return self.keeper.reading
 

@@ -18,7 +18,7 @@ from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, com
 from tierguard.guard.freezes.rollback_record import Revision, complete, wanted_entries
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload, template_hash
-from tierguard.guard.survey import survey
+from tierguard.guard.survey import Selection, survey
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
 PLACE = "payments"
@@ -179,7 +179,7 @@ def test_a_leaf_is_for_its_names_and_signed_by_its_authority() -> None:
 
 
 def expressions(known: State) -> dict[str, str]:
-    asked = compiled(known, survey(known, NOW), NOW)
+    asked = compiled(Selection(survey(known, NOW), known), NOW)
     made = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", asked, None)
     return {webhook["name"]: str(webhook.get("matchConditions")) for webhook in made["webhooks"]}
 
@@ -201,7 +201,7 @@ def test_the_conditions_encode_no_tier_outside_of_a_stretch() -> None:
 
 def test_without_a_stretch_to_come_the_strict_webhook_matches_nothing() -> None:
     def rules(known: State) -> list[int]:
-        asked = compiled(known, survey(known, NOW), NOW)
+        asked = compiled(Selection(survey(known, NOW), known), NOW)
         made = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", asked, None)
         return [len(webhook["rules"]) for webhook in made["webhooks"] if "active-freeze" in webhook["name"]]
 
@@ -246,7 +246,7 @@ def test_no_condition_outgrows_what_the_api_server_takes(namespaces: int, polici
         known.workloads_in[name] = {("StatefulSet", name, "ledger-db"): workload}
         known.services_in[name] = {"ledger": {"app": "ledger-db"}}
 
-    asked = compiled(known, survey(known, NOW), NOW)
+    asked = compiled(Selection(survey(known, NOW), known), NOW)
     written = configuration("tierguard", Endpoint("tierguard-system", "webhook", 443), b"CA", asked, None)
 
     conditions = [c["expression"] for webhook in written["webhooks"] for c in webhook.get("matchConditions", ())]

@@ -28,7 +28,7 @@ from tierguard.guard.resources.definitions import DEFINITION
 from tierguard.guard.resources.own import OWN
 from tierguard.guard.resources.registry import AROUND, REGISTRY
 from tierguard.guard.resources.resource import CHANGES, CREATE, STATUS_ONLY, UPDATE, Resource
-from tierguard.guard.survey import survey
+from tierguard.guard.survey import Selection, survey
 
 Document = dict[str, Any]
 Row = tuple[str, str, str, str]
@@ -115,7 +115,7 @@ def test_an_owner_and_the_last_finalizer_are_held_on_every_kind() -> None:
 
 def written(state: State, now: datetime = NOW) -> dict[str, Document]:
     """The webhooks by name, as the operator would write them."""
-    asked = compiled(state, survey(state, now), now)
+    asked = compiled(Selection(survey(state, now), state), now)
     endpoint = Endpoint("webhook", "tierguard-system", 443, "")
     return {each["name"]: each for each in configuration("tierguard", endpoint, b"", asked, None)["webhooks"]}
 

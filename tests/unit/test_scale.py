@@ -6,13 +6,11 @@ measured is printed (`pytest -s`).
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from tests.e2e import manifests
-from tests.unit.operators import operator
+from tests.unit.operators import NOW, Document, operator
 from tierguard.cli.picture import picture
 from tierguard.controller.budgets.wanted import wanted_budgets
 from tierguard.controller.events.rate_limit import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST
@@ -24,9 +22,7 @@ from tierguard.guard.model.decision import Outcome
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DEPLOYMENTS, NAMESPACES, FREEZES = 5000, 500, 200
-Document = dict[str, Any]
 
 
 def everything() -> list[Document]:

@@ -36,10 +36,10 @@ Told = Callable[[KubeObject | None, KubeObject | None], None]
 class ClusterCache:
     """Keeps a `State` equal to the cluster, as far as decisions need it.
 
-    `namespace` is tierguard's own, where the rollback record is. `listener` hears the kind and the object of every change,
-    on a reflector's thread; `compare`, since the first list of a kind, each object of it before (None: it is new) and after
-    (None: it is gone) each change. `status` says whether the status of workloads is kept: the operator reads it, the webhook
-    not. With `configuration` the metadata of all ConfigMaps is watched; only `compare` is told of it.
+    `namespace` is tierguard's own, where the rollback record is. `listener` is called on a reflector's thread with the kind
+    and the object of every change. `compare` is called, after the first list of a kind, with each object before (None: it is
+    new) and after (None: it is gone) each change. `status` says whether the status of workloads is kept: only the operator
+    reads it. With `configuration` the metadata of all ConfigMaps is watched, and passed to `compare` alone.
     """
 
     def __init__(
@@ -185,8 +185,7 @@ class ClusterCache:
         there = self.state.workloads_in.setdefault(namespace, {})
         before = there.get(key)
         there[key] = obj
-        # Who keeps the status works things out from it too: whether a rollout is complete.
-        if before is None or self._status or _differs(before, obj):
+        if before is None or _differs(before, obj, status=self._status):
             self._revise(namespace)
 
     def _revise(self, namespace: str) -> None:
@@ -217,7 +216,7 @@ class ClusterCache:
         self._revise(namespace)
 
     def learn_namespace(self, obj: KubeObject) -> None:
-        """Take `obj`, fresh from the API server, for a namespace that no watch has told of yet."""
+        """Take `obj`, fresh from the API server, for a namespace that no watch has delivered yet."""
         if objects.name(obj) not in self.state.namespaces:
             self._namespace_changed(obj)
 
@@ -272,10 +271,14 @@ def _nothing(_: KubeObject) -> None:
     """Nothing is kept of it but what its reflector keeps."""
 
 
-def _differs(before: KubeObject, after: KubeObject) -> bool:
-    """Whether two forms of a workload differ in more than its status; of a DaemonSet its size is there."""
-    read = ("labels", "annotations", "ownerReferences", "deletionTimestamp", "uid")
+def _differs(before: KubeObject, after: KubeObject, *, status: bool) -> bool:
+    """Whether two forms of a workload differ in what is worked out from it.
+
+    Its `status` belongs to that where it is kept, as it says whether a rollout is complete; a DaemonSet's always, as it has
+    the size.
+    """
+    read = ("labels", "annotations", "ownerReferences", "deletionTimestamp", "uid", "generation")
     old, new = objects.mapping(before, "metadata"), objects.mapping(after, "metadata")
     if before.get("spec") != after.get("spec") or any(old.get(key) != new.get(key) for key in read):
         return True
-    return after.get("kind") == "DaemonSet" and before.get("status") != after.get("status")
+    return (status or after.get("kind") == "DaemonSet") and before.get("status") != after.get("status")

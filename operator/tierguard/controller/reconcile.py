@@ -32,7 +32,7 @@ from tierguard.controller.webhooks.stretches import Stretches
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
-from tierguard.guard.survey import Surveyed
+from tierguard.guard.survey import Selection, Surveyed
 
 log = logging.getLogger(__name__)
 
@@ -138,12 +138,13 @@ class Reconciler:
         # A freeze that is declared from here on waits for the next pass: this one's survey may be older than it.
         state = self._cache.state.with_these_declarations()
         surveyed = self._scan.survey(state, self._cache.versions, now)
+        selection = Selection(surveyed, state)
         # The clock first: one of the past would refuse what is honest.
         self._step(outcome, "clock", lambda: self.clockwork.look(now))
-        self._step(outcome, "clock policy", lambda: self.clockwork.write(state, surveyed, now))
-        self._step(outcome, "webhook configuration", lambda: self._configure(state, surveyed, now))
-        # After the configuration: it says of what has begun what this policy then says no more.
-        self._step(outcome, "clockless policy", lambda: self._clockless.keep(state, surveyed, self._owner, now))
+        self._step(outcome, "clock policy", lambda: self.clockwork.write(selection, now))
+        self._step(outcome, "webhook configuration", lambda: self._configure(selection, now))
+        # After the configuration, which by then holds what has begun: the policy drops that.
+        self._step(outcome, "clockless policy", lambda: self._clockless.keep(selection, self._owner, now))
         self._step(outcome, "rollback record", lambda: self._record(outcome, surveyed, now))
         self._step(outcome, "disruption budgets", lambda: self._budgets.keep(state, surveyed, now))
         self._step(outcome, "account", lambda: self._look_back(outcome, state, surveyed, now))
@@ -202,13 +203,13 @@ class Reconciler:
             self._installed = identity.installed_at(self._api, self._options.namespace)
         return self._installed
 
-    def _configure(self, state: State, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+    def _configure(self, selection: Selection, now: datetime) -> None:
         """Keep the ValidatingWebhookConfiguration; anybody's change to it is undone within a minute."""
         if self.trust is None:
             return
         name = self._options.configuration_name
         path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{name}"
-        asked = compiled(state, surveyed, now)
+        asked = compiled(selection, now)
         endpoint = replace(self._options.endpoint, path=self.trust.path)
         wanted = configuration(name, endpoint, self.trust.bundle, asked, self._owner())
         recent = self._configured_at is not None and now - self._configured_at < timedelta(seconds=LONGEST_PAUSE)

@@ -1,11 +1,12 @@
 """The workloads that are there, judged by the same functions as a change: what the operator's scan is made of."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tierguard.guard.model.decision import Effect, Finding
 from tierguard.guard.model.hold import Hold, Policy
+from tierguard.guard.model.once import once
 from tierguard.guard.model.references import claim_prefixes, claims, references
 from tierguard.guard.model.state import State
 from tierguard.guard.rules.evaluate import judge
@@ -89,6 +90,26 @@ def surroundings(surveyed: Iterable[Surveyed], state: State) -> Surroundings:
         frozenset(mounted),
         frozenset(scaled),
     )
+
+
+class Selection:
+    """Surveyed workloads and what is around them; what is around those that one freeze selects. Each is worked out once."""
+
+    def __init__(self, surveyed: Sequence[Surveyed], state: State) -> None:
+        self.surveyed = surveyed
+        self.state = state
+        self._by_freeze: dict[str, Surroundings] = {}
+
+    @once
+    def around(self) -> Surroundings:
+        """What is around all of them."""
+        return surroundings(self.surveyed, self.state)
+
+    def around_those_of(self, hold: Hold) -> Surroundings:
+        """What is around those that `hold` selects."""
+        if hold.name not in self._by_freeze:
+            self._by_freeze[hold.name] = surroundings(selected_by(hold, self.surveyed), self.state)
+        return self._by_freeze[hold.name]
 
 
 def _there(namespace: str, state: State) -> Neighbours:

@@ -68,15 +68,13 @@ def _one_by_one(
 ) -> Iterator[tuple[KubeObject | None, KubeObject | None]]:
     """What became of a workload, scaling apart from the rest: each has a time of its own, and a later one hides none."""
     old, new = Workload.of(before or {}), Workload.of(after or {})
-    between = None
-    if old is not None and new is not None and old.replicas != new.replicas:
-        replicas = {**objects.mapping(old.raw, "spec"), "replicas": new.replicas}
-        between = {**old.raw, "metadata": {**new.raw["metadata"], "labels": objects.labels(old.raw)}, "spec": replicas}
-    if between is None:
+    if old is None or new is None or old.replicas == new.replicas:
         yield before, after
-    else:
-        yield before, between
-        yield between, after
+        return
+    spec = {**objects.mapping(old.raw, "spec"), "replicas": new.replicas}
+    between = {**old.raw, "metadata": {**new.raw["metadata"], "labels": objects.labels(old.raw)}, "spec": spec}
+    yield before, between
+    yield between, after
 
 
 def _when(change: Change, since: datetime) -> datetime | None:

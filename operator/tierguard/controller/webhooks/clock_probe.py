@@ -17,8 +17,7 @@ from tierguard.cluster.client import ApiError
 from tierguard.controller.options import FIELD_MANAGER, Options
 from tierguard.controller.webhooks.configuration import clock_policy
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.state import State
-from tierguard.guard.survey import Surveyed
+from tierguard.guard.survey import Selection
 
 log = logging.getLogger(__name__)
 
@@ -139,12 +138,12 @@ class ClockKeeper:
             return REWRITE_SECONDS
         return max(0.0, (self._probed + self.every - now).total_seconds())
 
-    def write(self, state: State, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+    def write(self, selection: Selection, now: datetime) -> None:
         """Tell the policy what to look at: what is guarded, while a freeze is in sight, and nothing by a stale clock."""
         if self._armed is None:
             return  # what another operator wrote stands, or the chart's own
         name = self._options.clock_policy
-        wanted = clock_policy(name, state, surveyed, now, armed=self._armed)
+        wanted = clock_policy(name, selection, now, armed=self._armed)
         recent = self._written_at is not None and now - self._written_at < timedelta(seconds=REWRITE_SECONDS)
         if wanted == self._written and recent:
             return

@@ -6,21 +6,21 @@ controller manager renews every few seconds. The operator takes a stretch out of
 cannot know, it leaves alone: a freeze that lets through any of what such requests are.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from tierguard.api.scope import AllowedKind
+from tierguard.cluster.client import Api
 from tierguard.controller.options import FIELD_MANAGER, Options
 from tierguard.controller.webhooks import conditions
 from tierguard.controller.webhooks.about import unknown_namespace
-from tierguard.controller.webhooks.configuration import Condition, asked_in_freezes, elsewhere, rules
+from tierguard.controller.webhooks.configuration import Condition, asked_in_freezes, not_spared, rules
 from tierguard.controller.webhooks.stretches import BY_LEASE, stretches, to_come
 from tierguard.guard.model.objects import KubeObject, uid
-from tierguard.guard.model.state import State
 from tierguard.guard.resources.registry import AROUND
 from tierguard.guard.resources.resource import DELETE, UPDATE, Resource
-from tierguard.guard.survey import Surveyed, selected_by, surroundings
+from tierguard.guard.survey import Selection
 
 KINDS_WITHOUT_A_CLOCK = frozenset(
     {AllowedKind.SCALE_DOWN, AllowedKind.SCALE_TO_ZERO, AllowedKind.CONFIGURATION, AllowedKind.TRAFFIC}
@@ -28,27 +28,25 @@ KINDS_WITHOUT_A_CLOCK = frozenset(
 """What a Scale or a deletion can be that a freeze may let pass. One that lets one of them pass is left to a webhook."""
 REWRITE = timedelta(seconds=60)
 _API = "admissionregistration.k8s.io/v1"
-_GOING = "request.operation == 'DELETE' && oldObject.?metadata.?deletionTimestamp.orValue('') != ''"
+_GOING = f"request.operation == 'DELETE' && {conditions.DELETED}"
 _MESSAGE = (
     "a freeze holds this. It began a moment ago, or while no operator of tierguard ran (by the Lease"
     " kube-system/kube-controller-manager): see kubectl get operationalfreezes"
 )
 
 
-def clockless_policy(
-    name: str, namespace: str, state: State, surveyed: Sequence[Surveyed], now: datetime
-) -> tuple[KubeObject, KubeObject]:
+def clockless_policy(name: str, namespace: str, selection: Selection, now: datetime) -> tuple[KubeObject, KubeObject]:
     """The policy and its binding, as of `now`."""
+    state = selection.state
     strict = [freeze for freeze in state.freezes if not freeze.allow & KINDS_WITHOUT_A_CLOCK]
     made = to_come(stretches(strict, now), now)
-    selected = {group: surroundings(selected_by(group.like, surveyed), state) for group in made.groups if group.like}
     unknown = unknown_namespace(state.namespaces, "true")
-    begun, _ = conditions.held(made, state, lambda group: selected[group], unknown, BY_LEASE)
+    begun, _ = conditions.held(made, selection, unknown, BY_LEASE)
     matching: list[Condition] = [{"name": "begun", "expression": "false"}]
     if begun != "false":
         matching = [
             {"name": "not-going", "expression": f"!({_GOING})"},
-            *asked_in_freezes(state, surroundings(surveyed, state), begun, unknown),
+            *asked_in_freezes(selection, begun, unknown),
         ]
     policy = {
         "apiVersion": _API,
@@ -57,7 +55,10 @@ def clockless_policy(
         "spec": {
             "failurePolicy": "Fail",
             "paramKind": {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"},
-            "matchConstraints": {**elsewhere(namespace), "resourceRules": rules(AROUND, _without_a_clock)},
+            "matchConstraints": {
+                "namespaceSelector": {"matchExpressions": [not_spared(namespace)]},
+                "resourceRules": rules(AROUND, _without_a_clock),
+            },
             "matchConditions": matching,
             "validations": [{"expression": "false", "message": _MESSAGE}],
         },
@@ -84,26 +85,10 @@ def _without_a_clock(resource: Resource) -> dict[str, tuple[str, ...]]:
     return {**deleted, **({"scale": (UPDATE,)} if resource.scaled else {})}
 
 
-class Writer(Protocol):
-    """What of the client is needed."""
-
-    def find(self, path: str) -> KubeObject | None:
-        """As `Api.find`."""
-        ...
-
-    def apply(self, path: str, body: KubeObject, manager: str) -> KubeObject:
-        """As `Api.apply`."""
-        ...
-
-    def delete(self, path: str, uid: str = "") -> None:
-        """As `Api.delete`."""
-        ...
-
-
 class ClocklessKeeper:
     """Keeps that policy and its binding as they should be; where the chart wants no such policies, keeps them away."""
 
-    def __init__(self, api: Writer, options: Options) -> None:
+    def __init__(self, api: Api, options: Options) -> None:
         self._api = api
         self._options = options
         self._written: tuple[KubeObject, KubeObject] | None = None
@@ -113,9 +98,7 @@ class ClocklessKeeper:
         """Forget what was written: while another operator led, it may have become something else."""
         self._written = self._looked = None
 
-    def keep(
-        self, state: State, surveyed: Sequence[Surveyed], owner: Callable[[], KubeObject | None], now: datetime
-    ) -> None:
+    def keep(self, selection: Selection, owner: Callable[[], KubeObject | None], now: datetime) -> None:
         """Write what changed, and everything once a minute, with an owner reference by `owner`. Raises ApiError."""
         recent = self._looked is not None and timedelta() <= now - self._looked < REWRITE
         if not self._options.clock_probe_seconds:
@@ -124,7 +107,7 @@ class ClocklessKeeper:
                 self._looked = now
             return
         options = self._options
-        wanted = clockless_policy(options.clockless_policy, options.namespace, state, surveyed, now)
+        wanted = clockless_policy(options.clockless_policy, options.namespace, selection, now)
         if recent and wanted == self._written:
             return
         reference = owner()

@@ -5,20 +5,21 @@ questions: does the change touch what a freeze may hold (`touches`), and is it i
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 
 from tierguard.api.model import VERSION
 from tierguard.controller.webhooks.about import LONGEST_LIST, about, labelled, scope, unnamed
 from tierguard.controller.webhooks.stretches import SCALE, Group, Stretches, inside
 from tierguard.guard.freezes.break_glass import BREAK_GLASS
 from tierguard.guard.freezes.operations import OPERATION_LABEL, PROVIDER_LABEL, operation_freezes
+from tierguard.guard.model.hold import Hold
 from tierguard.guard.model.state import COLLECTOR, KUBELET, State
 from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.definitions import DEFINITIONS
 from tierguard.guard.resources.registry import AROUND, OF_MEMBERS
 from tierguard.guard.resources.resource import ABSENT, FINALIZERS, SPEC, STATUS, Path, Resource
-from tierguard.guard.survey import Surroundings
+from tierguard.guard.survey import Selection, Surroundings
 from tierguard.guard.tiers.deletion import ALLOW_DELETION
 
 LONGEST = 90_000
@@ -70,25 +71,26 @@ def broken_glass() -> str:
 # What the request does.
 
 
-def touches(resources: Iterable[Resource]) -> str:
+def touches(resources: Sequence[Resource]) -> str:
     """Whether the request changes anything that a freeze may hold: what the engine compares, and nothing else.
 
     Of a Scale, only less: more pods never wait for a webhook.
     """
-    by_fields: dict[tuple[bool, tuple[Path, ...]], list[str]] = {}
-    made_again: list[str] = []
+    by_fields: dict[tuple[Path, ...], list[str]] = {}
     for resource in resources:
         held = tuple(path for path in resource.held if path != STATUS)
-        by_fields.setdefault((resource.made_again, held), []).append(resource.resource)
-        if resource.made_again:
-            made_again.append(resource.resource)
+        by_fields.setdefault(held, []).append(resource.resource)
     differing = "false"
-    for (blocked, held), names in by_fields.items():
-        fields = disjunction(*map(_differ, held), *((_GAINS_FINALIZER,) if blocked else ()))
-        differing = f"{cel.one_of(cel.RESOURCE, names)} ? ({fields}) : ({differing})"
-    replaced = conjunction("request.operation == 'DELETE'", cel.one_of(cel.RESOURCE, made_again), _CONTROLLED)
-    whole = f"request.operation == 'UPDATE' ? ({differing}) : !({replaced})"
+    for held, names in by_fields.items():
+        differing = f"{cel.one_of(cel.RESOURCE, names)} ? ({disjunction(*map(_differ, held))}) : ({differing})"
+    changes = disjunction(differing, conjunction(_made_again(resources), _GAINS_FINALIZER))
+    replaced = conjunction("request.operation == 'DELETE'", _made_again(resources), _CONTROLLED)
+    whole = f"request.operation == 'UPDATE' ? ({changes}) : !({replaced})"
     return f"({SCALE}) ? ({_SCALES_DOWN}) : ({whole})"
+
+
+def _made_again(resources: Iterable[Resource]) -> str:
+    return cel.one_of(cel.RESOURCE, [resource.resource for resource in resources if resource.made_again])
 
 
 _SCALES_DOWN = "object.?spec.?replicas.orValue(0) < oldObject.?spec.?replicas.orValue(0)"
@@ -96,7 +98,8 @@ _CONTROLLED = f"oldObject.?{_OWNERS}.exists(r, r.?controller.orValue(false))"
 _GAINS_FINALIZER = (
     "object.?metadata.?finalizers.orValue([]).exists(f, !(f in oldObject.?metadata.?finalizers.orValue([])))"
 )
-_DELETED = "oldObject.?metadata.?deletionTimestamp.orValue('') != ''"
+DELETED = "oldObject.?metadata.?deletionTimestamp.orValue('') != ''"
+"""Whether the object is on its way out."""
 
 
 def _differ(path: Path, empty: str = "") -> str:
@@ -109,7 +112,7 @@ def _differ(path: Path, empty: str = "") -> str:
         return f"{either[0]} != {either[1]}"
     default = empty or _EMPTY.get(last, "{}")
     differs = f"object{steps}.orValue({default}) != oldObject{steps}.orValue({default})"
-    return f"({_DELETED}) && {differs}" if path == FINALIZERS else differs
+    return f"({DELETED}) && {differs}" if path == FINALIZERS else differs
 
 
 _EMPTY = {
@@ -131,9 +134,8 @@ def touches_metadata() -> str:
     annotations = ("metadata", "annotations")  # of a ServiceAccount, which has no status
     reported = [resource.resource for resource in AROUND if STATUS in resource.held]
     by_hand = conjunction("request.subResource == 'status'", cel.one_of(cel.RESOURCE, reported), _differ(STATUS))
-    blocked = cel.one_of(cel.RESOURCE, [resource.resource for resource in AROUND if resource.made_again])
-    differing = (_differ(path) for path in paths if path != annotations)
-    return disjunction(*differing, conjunction(blocked, _GAINS_FINALIZER), finalized, by_hand)
+    blocked = conjunction(_made_again(AROUND), _GAINS_FINALIZER)
+    return disjunction(*(_differ(path) for path in paths if path != annotations), blocked, finalized, by_hand)
 
 
 def deletes() -> str:
@@ -191,27 +193,28 @@ def guarded(state: State, around: Surroundings, unknown: str) -> str:
     return found if len(found) <= LONGEST else "true"
 
 
-def held(
-    made: Stretches, state: State, around: Callable[[Group], Surroundings], unknown: str, time: str = ""
-) -> tuple[str, bool]:
+def held(made: Stretches, selection: Selection, unknown: str, time: str = "") -> tuple[str, bool]:
     """Whether a request is made inside a stretch that may mean it, by `time` or the clock that it carries.
 
     And whether that had to be widened.
 
     First to all that is in the namespaces of what a freeze selects, then to everything.
     """
+    state = selection.state
 
-    def workloads(group: Group) -> str:
-        freeze = group.like
-        return "true" if freeze is None else conjunction(labelled(state, freeze.tiers), scope(freeze.scope, state))
+    def workloads(freeze: Hold) -> str:
+        return conjunction(labelled(state, freeze.tiers), scope(freeze.scope, state))
 
     def precise(group: Group) -> str:
-        return "true" if group.like is None else about(workloads(group), around(group))
+        freeze = group.like
+        return "true" if freeze is None else about(workloads(freeze), selection.around_those_of(freeze))
 
     def by_place(group: Group) -> str:
-        if group.like is None:
+        freeze = group.like
+        if freeze is None:
             return "true"
-        return disjunction(cel.one_of("request.namespace", around(group).namespaces), unnamed(workloads(group)))
+        namespaces = selection.around_those_of(freeze).namespaces
+        return disjunction(cel.one_of("request.namespace", namespaces), unnamed(workloads(freeze)))
 
     for meant, whole in ((precise, False), (by_place, True)):
         found = inside(made, meant, unknown, time)

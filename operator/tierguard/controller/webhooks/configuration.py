@@ -15,7 +15,7 @@ All but `resources` are there twice, for namespaces with a tier label and for th
 of a namespace that was given a tier while no operator is alive.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -29,14 +29,13 @@ from tierguard.controller.webhooks.stretches import SCALE, Stretches, stretches
 from tierguard.guard.freezes.operations import operation_freezes
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.scope import TIER_LABEL
-from tierguard.guard.model.state import State
 from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.definitions import DEFINITION
 from tierguard.guard.resources.own import OWN
 from tierguard.guard.resources.registry import AROUND
 from tierguard.guard.resources.resource import CHANGES, CREATE, STATUS_ONLY, UPDATE, Resource
-from tierguard.guard.survey import Surroundings, Surveyed, selected_by, surroundings
+from tierguard.guard.survey import Selection
 
 STRICT_SECONDS = 5
 LENIENT_SECONDS = 2
@@ -80,19 +79,18 @@ class Compiled:
     stretches: Stretches
 
 
-def compiled(state: State, surveyed: Sequence[Surveyed], now: datetime) -> Compiled:
+def compiled(selection: Selection, now: datetime) -> Compiled:
     """The questions that the API server asks itself, as of `now`: conditions of their own, as their length is bounded."""
+    state = selection.state
     made = stretches(state.freezes, now)
-    around = surroundings(surveyed, state)
-    selected = {group: surroundings(selected_by(group.like, surveyed), state) for group in made.groups if group.like}
     tiered = [name for name, labels in state.namespaces.items() if TIER_LABEL in labels]
     plain = [name for name in state.namespaces if name not in set(tiered)]
     coarse = []
 
     def asked(known: list[str]) -> Asked:
         strict = unknown_namespace(known, "true")
-        inside, widened = conditions.held(made, state, lambda group: selected[group], strict)
-        found = _asked(state, around, inside, strict, unknown_namespace(known, "false"))
+        inside, widened = conditions.held(made, selection, strict)
+        found = _asked(selection, inside, strict, unknown_namespace(known, "false"))
         whole = any(each["expression"] == "true" for each in (*found.active, *found.deletion))
         coarse.append(widened or whole)
         return found
@@ -101,7 +99,8 @@ def compiled(state: State, surveyed: Sequence[Surveyed], now: datetime) -> Compi
     return Compiled(elsewhere, in_tier, replace(made, coarsened=made.coarsened or any(coarse)))
 
 
-def _asked(state: State, around: Surroundings, inside: str, strict: str, crowded: str) -> Asked:
+def _asked(selection: Selection, inside: str, strict: str, crowded: str) -> Asked:
+    state, around = selection.state, selection.around
     deletes = conditions.deletes()
     unbroken = f"!({conditions.broken_glass()})"
     announced = disjunction(conditions.announced(), cel.one_of("request.namespace", state.announced))
@@ -148,15 +147,14 @@ def _asked(state: State, around: Surroundings, inside: str, strict: str, crowded
     )
 
 
-def asked_in_freezes(state: State, around: Surroundings, inside: str, unknown: str) -> list[Condition]:
+def asked_in_freezes(selection: Selection, inside: str, unknown: str) -> list[Condition]:
     """The conditions of `active-freeze`, for what is `inside` a stretch; `unknown`: where nobody looked yet."""
-    return _asked(state, around, inside, unknown, unknown).active
+    return _asked(selection, inside, unknown, unknown).active
 
 
-def elsewhere(namespace: str) -> dict[str, Any]:
-    """A namespaceSelector for all namespaces but those that never wait for us, and tierguard's own `namespace`."""
-    spared = {"key": _NAME_LABEL, "operator": "NotIn", "values": [*EXEMPT_NAMESPACES, namespace]}
-    return {"namespaceSelector": {"matchExpressions": [spared]}}
+def not_spared(namespace: str) -> dict[str, Any]:
+    """The match expression for all namespaces but those that never wait for us, and tierguard's own `namespace`."""
+    return {"key": _NAME_LABEL, "operator": "NotIn", "values": [*EXEMPT_NAMESPACES, namespace]}
 
 
 _OURS = cel.one_of(cel.RESOURCE, [kind.plural for kind in KINDS])
@@ -183,7 +181,7 @@ def configuration(
         "failurePolicy": "Fail",
         "clientConfig": endpoint.client_config(ca_bundle),
     }
-    spared = elsewhere(endpoint.namespace)["namespaceSelector"]["matchExpressions"]
+    anywhere = not_spared(endpoint.namespace)
     webhooks: list[dict[str, Any]] = []
     # A namespaceSelector matches everything that is in no namespace, so only one of the two lists such kinds.
     kinds = (
@@ -191,7 +189,7 @@ def configuration(
         (asked.in_tier, f"{IN_TIER}.", "Exists", (), ()),
     )
     for found, prefix, exists, definitions, own in kinds:
-        only = {"namespaceSelector": {"matchExpressions": [*spared, {"key": TIER_LABEL, "operator": exists}]}}
+        only = {"namespaceSelector": {"matchExpressions": [anywhere, {"key": TIER_LABEL, "operator": exists}]}}
         webhooks += [
             {**common, **only, "name": f"{prefix}{kind}", "matchConditions": matching, "rules": asked_about, **more}
             for kind, matching, asked_about, more in (
@@ -216,13 +214,11 @@ def configuration(
 _LENIENT = {"failurePolicy": "Ignore", "timeoutSeconds": LENIENT_SECONDS}
 
 
-def clock_policy(
-    name: str, state: State, surveyed: Sequence[Surveyed], now: datetime, *, armed: bool = True
-) -> KubeObject:
+def clock_policy(name: str, selection: Selection, now: datetime, *, armed: bool = True) -> KubeObject:
     """What the operator adds to the chart's policy against planted times; `armed`: whether its clock can be relied on."""
+    state = selection.state
     in_sight = armed and stretches(state.freezes, now).intervals > 0
-    around = surroundings(surveyed, state)
-    guarded = conditions.guarded(state, around, unknown_namespace(state.namespaces, "true"))
+    guarded = conditions.guarded(state, selection.around, unknown_namespace(state.namespaces, "true"))
     expression = f"({conditions.person(state)}) && ({guarded})" if in_sight else "false"
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
