@@ -1,8 +1,8 @@
 """The rollback record: which pod templates of a workload had become available, and since when.
 
 One ConfigMap a guarded workload, in tierguard's own namespace, named by the workload's uid. Decisions trust it because only
-the operator writes there; a ReplicaSet's template, status and annotations can be forged by whoever may write ReplicaSets.
-What the operator observed of all workloads, for the day on which one becomes guarded, is in a fixed number of further ones.
+the operator writes there. Anybody with write access to ReplicaSets can forge their templates, status and annotations.
+A fixed number of further ConfigMaps keep what the operator observed of all other workloads, which may become guarded later.
 """
 
 from collections.abc import Iterable, Mapping

@@ -37,12 +37,12 @@ from tierguard.guard.survey import Selection, Surveyed
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 60.0
-"""Seconds after which everything is looked at again although nothing was heard of."""
+"""Seconds after which everything is checked again, even if nothing changed."""
 RETRY_PAUSE = 2.0
 """Seconds after which a failed step is tried again."""
 
 TELL_PAUSE = 15.0
-"""Seconds after which is told what found no room in this pass."""
+"""Seconds after which Events that were rate-limited in this pass are posted."""
 
 
 @dataclass(slots=True)
@@ -151,7 +151,7 @@ class Reconciler:
         clock = self.clockwork.reading
         if self._step(outcome, "status", lambda: self._statuses.keep(state, surveyed, self.stretches, clock, now)):
             self._step(outcome, "snapshot", self._account.keep)
-        # After the status, which so tells of each CronJob what it was before.
+        # After the status, which reports each CronJob as it was before.
         self._step(outcome, "suspensions", lambda: self._suspensions.keep(now))
         self._step(outcome, "journals", lambda: self._journals.keep(now))
         if outcome.failed:

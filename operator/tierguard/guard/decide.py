@@ -78,7 +78,7 @@ def evaluate_asking(
     """Decide `change`, asking RBAC through `ask` for the rights that the decision hangs on.
 
     A question comes up only where something holds. So where `ask` has no answer (None), the answer is "no": with "undecided"
-    the failure policy would decide, and whoever keeps RBAC from being asked would get what they have no right to.
+    the failure policy would decide, and a user who keeps RBAC from being asked would get what they have no right to.
     """
     decision = evaluate(change, state, now)
     for asked in range(2 * _MOST_QUESTIONS):

@@ -56,7 +56,7 @@ class BudgetKeeper:
             f"PodDisruptionBudget {objects.name(budget)} with maxUnavailable"
             f" {objects.value(budget, 'spec', 'maxUnavailable')} protects the pods; it goes when you bring your own"
         )
-        # Where there is no room it is not told: the budget says itself whose it is.
+        # A rate-limited Event is dropped: the budget itself names its owner.
         self._teller.tell(
             announce.event(regarding, reason="BudgetCreated", note=note, action="Maintain", at=now, now=now)
         )

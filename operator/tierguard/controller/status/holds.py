@@ -41,7 +41,7 @@ class Seen:
 
 
 BEGINS = timedelta(seconds=5)
-"""For so long after it was first seen active a freeze takes rollouts for such as were under way when it began."""
+"""How long after a freeze became active a rollout still counts as under way when it began."""
 MOST_UPCOMING = 5
 MOST_PASSED = 20
 

@@ -32,11 +32,11 @@ log = logging.getLogger(__name__)
 
 
 MOST_KNOWN = 10_000
-"""Events that are remembered as told."""
+"""Posted Events that are remembered."""
 
 
 class StatusKeeper:
-    """Keeps the status of our own resources, and tells of transitions before it writes them down."""
+    """Keeps the status of our own resources, and posts an Event for a transition before writing it."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class StatusKeeper:
         self._accountant = accountant
         self._recorded = recorded
         self._known: set[str] = set()
-        """What was told already, so that it is not posted again and again only to be refused as a duplicate."""
+        """Events that were posted already. The API server would reject them as duplicates."""
 
     def keep(
         self,

@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 NAME = "tierguard-account"
 CHANGED = timedelta(seconds=5)
-"""How often a snapshot is taken at most: what came after the last one is not known to whoever leads next."""
+"""The least time between two snapshots. The next leader does not know what came after the last one."""
 CHANGED_LARGE = timedelta(seconds=20)
 LARGE = 100_000
 """Characters of a snapshot that is not taken as often, as it costs more (about a thousand workloads)."""
 UNCHANGED = timedelta(seconds=60)
-"""How often it is written down that nothing changed: so much later is the start of the time that is looked back at."""
+"""How often an unchanged snapshot gets a new time. The next leader looks back from that time."""
 PATIENCE = timedelta(seconds=10)
-"""How long the list of ConfigMaps is waited for."""
+"""How long to wait for the list of ConfigMaps."""
 
 
 class AccountKeeper:

@@ -55,7 +55,7 @@ class Passed:
         return f"{objects.namespace(self.subject)}/{self.subject.get('kind')}/{objects.name(self.subject)}"
 
     def line(self, finding: Finding) -> str:
-        """How a status tells of it."""
+        """The line that a status has for it."""
         return objects.printable(f"{self.place}: {self.note}{finding.rule}/{finding.reason} at {rfc3339(self.at)}", 512)
 
 
@@ -93,12 +93,12 @@ class Accountant:
 
     @property
     def waits(self) -> bool:
-        """Whether something that was seen is yet to be decided about."""
+        """Whether a deletion is not judged yet."""
         with self._lock:
             return bool(self._deleted)
 
     def look_back(self, state: State, leaving: Collection[str], now: datetime) -> bool:
-        """Decide about deletions, but for those in namespaces that are `leaving`; returns whether some must wait."""
+        """Judge the deletions seen, except in namespaces that are `leaving`. Returns whether some must wait."""
         while True:
             with self._lock:
                 if not self._deleted:

@@ -81,7 +81,7 @@ def _suspenders(before: KubeObject, after: KubeObject) -> frozenset[str]:
 
 
 def owners_of_replicas(obj: KubeObject) -> list[str]:
-    """The field managers of `spec.replicas`: whoever sets another number is the only one."""
+    """The field managers of `spec.replicas`. A manager that sets another number becomes the only one."""
     return [
         str(entry.get("manager"))
         for entry in objects.sequence(obj, "metadata", "managedFields")

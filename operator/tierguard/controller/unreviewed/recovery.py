@@ -1,8 +1,8 @@
 """What was let through while no operator looked: the last snapshot compared with what is there. Pure.
 
 Only freezes and windows are looked back at; what breaks a tier rule is found as it is. A change that says when it was (a
-creation, an entry of managedFields) is judged at that instant. Of others only that is listed which some freeze or window
-held from the snapshot until now without a break: what may have been before the freeze is nobody's fault.
+creation, an entry of managedFields) is judged at that instant. Others are listed only if a freeze or window
+held them from the snapshot until now without a break: they may have come before the freeze.
 """
 
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def _changes(kept: KubeObject | None, there: KubeObject | None, state: State) ->
         sides = [(None if kept is None else restored(kept, there), there)]
     for before, after in sides:
         if before is not None and after is not None and same_spec(before, after) is False:
-            continue  # it changed, but from what nobody knows: no ground to accuse anybody
+            continue  # its earlier form is unknown, so it cannot be judged
         for old, new in _one_by_one(before, after):
             change = change_of(old, new, state.identities)
             if change is not None:
@@ -78,7 +78,7 @@ def _one_by_one(
 
 
 def _when(change: Change, since: datetime) -> datetime | None:
-    """When it was, as the API server says; None when that cannot be told."""
+    """The time that the API server recorded for it; None if there is none."""
     old, new = change.old, change.new
     if new is None:
         return None
@@ -89,7 +89,7 @@ def _when(change: Change, since: datetime) -> datetime | None:
 
 
 def _of_workload(old: KubeObject, new: KubeObject) -> datetime | None:
-    """When that was written which changed, where it can be told apart."""
+    """The time of the managedFields entry that owns the changed fields."""
     before, after = Workload.of(old), Workload.of(new)
     if before is None or after is None:
         return None
@@ -119,7 +119,7 @@ def _at(change: Change, state: State, at: datetime) -> tuple[Finding, ...]:
 
 
 def _all_the_while(change: Change, state: State, since: datetime, now: datetime) -> tuple[Finding, ...]:
-    """The same for a change of which only is known that it was between `since` and `now`."""
+    """The same for a change that came at an unknown time between `since` and `now`."""
     holds = {hold.source: hold for hold in (*state.freezes, *state.windows)}
     return tuple(
         finding

@@ -29,13 +29,13 @@ Snapshot = Mapping[str, KubeObject]
 
 AROUND = ("PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy")
 MOST_BYTES = 900_000
-"""A ConfigMap takes 1 MiB. Of a snapshot that is larger only a part is written: about ten thousand workloads."""
+"""A ConfigMap takes 1 MiB: about ten thousand workloads. Of a larger snapshot only a part is written."""
 MOST_OF_ONE = 8 * 1024
 """Bytes of JSON of one object in a snapshot."""
 MOST_OF_CONFIGURATION = 32 * 1024
 MOST_WRITERS_OF_LARGE = 5
 ANOTHER = "tierguard.io/another"
-"""Marks what was another one, and of which only that is known."""
+"""Marks a part that differed. Its content was not kept."""
 _PARTS = ("initContainers", "containers")
 _METADATA = (
     *("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"),
@@ -199,7 +199,7 @@ def bounded(raw: KubeObject) -> KubeObject | None:
 
 
 def same_spec(kept: KubeObject, now: KubeObject) -> bool | None:
-    """Whether `now` has the spec of which `kept` has only the digest; None where it has more than that."""
+    """Whether the spec of `now` has the digest that `kept` has. None if `kept` has more than a digest."""
     digest = objects.value(kept, "spec", DIGEST)
     if not isinstance(digest, str) or len(objects.mapping(kept, "spec")) > 1:
         return None

@@ -168,7 +168,7 @@ def covers(spans: Sequence[tuple[int, int]]) -> str:
 
 
 def to_come(made: Stretches, now: datetime) -> Stretches:
-    """Those that have not begun by `now`: of the others the webhook configuration is told (`Stretches.epoch`)."""
+    """Those that begin after `now`. The webhook configuration has the others (`Stretches.epoch`)."""
     second = int(now.timestamp())
     left = (Group(g.like, tuple(span for span in g.spans if span[0] > second)) for g in made.groups)
     return replace(made, groups=tuple(group for group in left if group.spans))

@@ -266,7 +266,7 @@ def _volumes_go(workload: Workload) -> bool:
 
 
 _HELD = (SPEC, LABELS, OWNERS, ANNOUNCEMENT, FINALIZERS)
-# Pods are deleted freely, so whoever put a finalizer on one may take it off: queues and operators of databases do.
+# A finalizer may be taken off a pod, as pods are deleted freely: queues and operators of databases do that.
 # What they report is the kubelets' and readiness gates' to say, and nothing goes by it.
 _HELD_OF = {"Pod": (SPEC, LABELS, OWNERS, ANNOUNCEMENT)}
 
