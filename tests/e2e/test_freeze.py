@@ -27,6 +27,7 @@ def deployed(world: EmbeddedWorld, namespace: str, image: str = f"{manifests.IMA
 
 def scales_are_asked_about(world: EmbeddedWorld, namespace: str, workload: str) -> None:
     """Wait until the operator has told the API server which names are frozen: a Scale has no labels."""
+    world.surveyed(namespace)
     down = ("scale", workload, "--replicas=0", "--dry-run=server", "-n", namespace)
     world.until("scaling down is refused", lambda: not world.kubectl(*down, user=DANA).passed)
 

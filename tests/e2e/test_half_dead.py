@@ -34,7 +34,7 @@ def test_a_freeze_that_is_declared_while_no_operator_lives_holds_as_long_as_a_we
     world: EmbeddedWorld, namespace: str
 ) -> None:
     assert world.apply(manifests.deployment(namespace, tier="3"), user=DANA).passed
-    world.until("/scale is asked about", lambda: scaling_is_known(world, namespace))
+    world.surveyed(namespace)
     freeze = only_in(namespace, manifests.freeze(f"now-{namespace[-12:]}", scope={"tiers": [3]}))
     with without_operators(world), world.in_force(freeze):
         for answer in (deploys(world, namespace, "payment-core"), scales_down(world, namespace, "payment-core")):
@@ -42,11 +42,6 @@ def test_a_freeze_that_is_declared_while_no_operator_lives_holds_as_long_as_a_we
         with without_webhooks(world, *WEBHOOKS):
             assert deploys(world, namespace, "payment-core").passed, "docs/threat-model.md says that this is open"
     back(world)
-
-
-def scaling_is_known(world: EmbeddedWorld, namespace: str) -> bool:
-    """Whether the operator has told the API server of the workload's name: a Scale has nothing else to go by."""
-    return f'"{namespace}": ["", ' in str(world.get("validatingwebhookconfigurations", "tierguard"))
 
 
 def deletes(world: EmbeddedWorld, namespace: str, kind: str, name: str) -> Answer:
@@ -60,7 +55,7 @@ def test_a_stretch_that_begins_while_no_operator_lives_holds(world: EmbeddedWorl
     for workload in (manifests.deployment(namespace), manifests.deployment(namespace, "plain", tier=None)):
         assert world.apply(workload, user=DANA).passed
     assert world.apply(manifests.budget(namespace), user=DANA).passed
-    world.until("/scale is asked about", lambda: scaling_is_known(world, namespace))
+    world.surveyed(namespace)
     starts = (datetime.now(UTC) + AHEAD).strftime("%Y-%m-%dT%H:%M:%SZ")
     coming = manifests.freeze(f"soon-{namespace[-12:]}", startsAt=starts, scope={"tiers": [1, 2]})
     with world.in_force(only_in(namespace, coming)):

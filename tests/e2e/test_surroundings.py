@@ -61,13 +61,11 @@ def place(world: EmbeddedWorld, namespace: str) -> Iterator[str]:
     assert answer.passed, answer.out
     with world.in_force(only_in(namespace, manifests.freeze(f"around-{namespace[-12:]}"))):
         # The operator tells the API server by name what is read: a moment after the workload is there.
-        # Until then the whole namespace is asked about, as one that is not known.
-        world.until("its workloads are known", lambda: f'"{namespace}": ["", ' in str(world.get(*CONFIGURATION)))
+        world.surveyed(namespace)
         world.until("the ConfigMap is asked about", lambda: not patched(world, namespace, "cm/limits", MORE).passed)
         yield namespace
 
 
-CONFIGURATION = ("validatingwebhookconfigurations", "tierguard")
 MORE = {"data": {"max": "1000000"}}
 
 
@@ -117,6 +115,7 @@ def test_a_volume_claim_is_deleted_only_when_announced_and_never_in_a_freeze(
     answer = world.apply(reading(namespace), claim(namespace, "data"), claim(namespace, "scratch"), user=DANA)
     assert answer.passed, answer.out
     delete = ("delete", "pvc", "data", "-n", namespace, "--dry-run=server")
+    world.surveyed(namespace)
     world.until("it is refused", lambda: not world.kubectl(*delete, user=DANA).passed)
     refused = world.kubectl(*delete, user=DANA)
     assert f"to announce: kubectl annotate pvc -n {namespace} data {ANNOUNCE}=data" in refused.out

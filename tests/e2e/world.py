@@ -134,6 +134,16 @@ class WorldBase:
         """Wait until a Deployment has rolled out."""
         self.ok("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=60s")
 
+    def surveyed(self, namespace: str) -> None:
+        """Wait until the operator has told the API server by name of what is in a namespace.
+
+        Until then the webhooks are asked about all that is in it. Between the two may come a moment in which the API server
+        knows the namespace, and not yet what was made in it last: a refusal alone does not tell that this is over.
+        """
+        named = f'"{namespace}": ["", '
+        configuration = ("validatingwebhookconfigurations", "tierguard")
+        self.until(f"the API server knows what is in {namespace}", lambda: named in str(self.get(*configuration)))
+
     def recorded(self, namespace: str, name: str, templates: int) -> None:
         """Wait until the rollback record of a Deployment has that many templates."""
         uid = self.get("deployment", name, "-n", namespace)["metadata"]["uid"]

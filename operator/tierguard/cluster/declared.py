@@ -44,24 +44,25 @@ class Declared:
         def changed(obj: KubeObject) -> None:
             name = objects.name(obj)
             known = self.raw[kind].get(name)
-            self.raw[kind] = {**self.raw[kind], name: obj}
             same = known is not None and objects.uid(known) == objects.uid(obj)
-            if same and objects.value(known, "spec") == objects.value(obj, "spec"):
-                return  # only its status: the compiled form, with its precomputed calendar, stays
-            compiled = compile_one(obj)
-            if isinstance(compiled, Hold):
-                compiled.timeline.prepare(datetime.now(UTC))  # here, and not in the first review that asks
-            self._compiled[kind][name] = compiled
-            self._publish(kind)
+            # Where only its status changed, the compiled form stays, with its precomputed calendar.
+            if not same or objects.value(known, "spec") != objects.value(obj, "spec"):
+                compiled = compile_one(obj)
+                if isinstance(compiled, Hold):
+                    compiled.timeline.prepare(datetime.now(UTC))  # here, and not in the first review that asks
+                self._compiled[kind][name] = compiled
+                self._publish(kind)
+            # Last: who finds it here may count on it that decisions are made by it.
+            self.raw[kind] = {**self.raw[kind], name: obj}
 
         return changed
 
     def _gone(self, kind: str) -> Callable[[KubeObject], None]:
         def gone(obj: KubeObject) -> None:
             name = objects.name(obj)
-            self.raw[kind] = {key: value for key, value in self.raw[kind].items() if key != name}
             self._compiled[kind].pop(name, None)
             self._publish(kind)
+            self.raw[kind] = {key: value for key, value in self.raw[kind].items() if key != name}
 
         return gone
 
