@@ -14,7 +14,7 @@ import kubernetes.config
 import yaml
 
 from tests.cluster.controlplane import ControlPlane
-from tests.cluster.install import WEBHOOKS, Tierguard
+from tests.cluster.install import RELEASE, WEBHOOKS, Tierguard
 from tests.cluster.processes import poll
 from tierguard.api.kinds import KINDS
 from tierguard.api.model import API_VERSION
@@ -141,7 +141,7 @@ class WorldBase:
         knows the namespace, and not yet what was made in it last: a refusal alone does not tell that this is over.
         """
         named = f'"{namespace}": ["", '
-        configuration = ("validatingwebhookconfigurations", "tierguard")
+        configuration = ("validatingwebhookconfigurations", RELEASE)
         self.until(f"the API server knows what is in {namespace}", lambda: named in str(self.get(*configuration)))
 
     def recorded(self, namespace: str, name: str, templates: int) -> None:

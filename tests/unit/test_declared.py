@@ -10,7 +10,7 @@ from tierguard.guard.model.state import State
 
 @pytest.fixture
 def publications(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
-    """Whenever what decisions read is about to change: the freezes in it, and those that are told of."""
+    """Whenever what decisions read has changed: the freezes in it, and those that are told of at that moment."""
     seen: list[tuple[list[str], list[str]]] = []
     publish = Declared._publish
 
