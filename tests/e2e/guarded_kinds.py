@@ -11,7 +11,7 @@ from typing import Any
 from tests.e2e import manifests
 from tests.e2e.table import merged
 from tierguard.guard.model.scope import TIER_LABEL
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.resources.registry import AROUND
 from tierguard.guard.resources.resource import (
     ANNOTATIONS,

@@ -18,7 +18,8 @@ from tierguard.cli.picture import picture
 from tierguard.cluster.client import Api, ApiError
 from tierguard.disruption import Allowance, Budget, Eviction, disruptions_allowed, eviction
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.rules.coverage import controllers_of
 
 pytestmark = pytest.mark.embedded

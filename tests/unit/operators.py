@@ -53,7 +53,7 @@ def operator(state: State, there: list[Document]) -> tuple[Reconciler, Recorder,
     for one in there:
         if one["kind"] in raw:
             raw[one["kind"]][one["metadata"]["name"]] = one
-    notes = Notes({})
+    notes = Notes()
     notes.history_read = True
     cache: Any = SimpleNamespace(
         state=state,

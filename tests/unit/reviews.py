@@ -19,7 +19,7 @@ from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import Identities
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.resources.definitions import DEFINITION
 from tierguard.guard.resources.own import OWN
 from tierguard.guard.resources.registry import AROUND

@@ -27,7 +27,7 @@ class Cache(ClusterCache):
     def __init__(self, *there: Document, account: Document | None = None, listed: bool = True) -> None:
         self.state = picture([NAMESPACE, *there])
         self.raw = {"OperationalFreeze": {}, "ChangeWindow": {}}
-        self.notes = Notes({})
+        self.notes = Notes()
         self.notes.account = account
         self.leaving = set()
         self.listed = listed

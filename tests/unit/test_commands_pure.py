@@ -17,7 +17,8 @@ from tierguard.guard.freezes.break_glass import BREAK_GLASS, Mark, judge_mark
 from tierguard.guard.freezes.compiled import compile_freeze, compile_window, validate
 from tierguard.guard.model.change import Change, Operation, Question, Unanswered
 from tierguard.guard.model.decision import MESSAGE_LIMIT, Finding, Outcome
-from tierguard.guard.model.images import digest_of, images_cannot_move
+from tierguard.guard.model.images import digest_of, image_references, images_cannot_move
+from tierguard.guard.model.pod import POD_SPEC
 from tierguard.guard.model.state import State
 from tierguard.guard.resources.own import SPECS
 from tierguard.guard.tiers.deletion import ALLOW_DELETION, announced
@@ -255,9 +256,9 @@ def test_an_announcement_that_came_back_by_rollout_undo_does_not_count() -> None
     ],
 )
 def test_a_tag_cannot_move_where_the_registry_says_so(image: str, pull: str, cannot_move: bool) -> None:
-    template = {"spec": {"containers": [{"image": image, "imagePullPolicy": pull}]}}
-    assert images_cannot_move(template, ("registry.example.com/", "registry.example.com:5000/")) is cannot_move
-    assert images_cannot_move(template) is ("@sha256:" in image)
+    found = tuple(image_references(POD_SPEC.of({"containers": [{"image": image, "imagePullPolicy": pull}]})))
+    assert images_cannot_move(found, ("registry.example.com/", "registry.example.com:5000/")) is cannot_move
+    assert images_cannot_move(found) is ("@sha256:" in image)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.e2e import manifests
 from tierguard.cli.picture import picture
 from tierguard.guard.decide import evaluate
 from tierguard.guard.model.change import Change, Operation
-from tierguard.guard.model.state import State
+from tierguard.guard.model.state import Revision, State
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
 PLACE = "payments"
@@ -133,7 +133,8 @@ def test_what_is_kept_is_worked_out_again_when_anything_that_it_is_made_of_chang
     assert not evaluate(change, state, NOW).allowed
     key = ("Deployment", PLACE, "w0007")
     state.workloads_in[PLACE][key] = {**workload(7, None)}
-    state.revisions = {PLACE: 1}
+    state.revisions = {PLACE: Revision()}
+    state.revisions[PLACE].note(key)
     assert evaluate(change, state, NOW).allowed
     state.namespaces = {**state.namespaces, PLACE: {"tierguard.io/tier": "0"}}
     assert not evaluate(change, state, NOW).allowed

@@ -23,7 +23,9 @@ from tierguard.guard.model.change import (
     kinds_of_update,
     restarts_unpinned,
 )
-from tierguard.guard.model.workload import HASH_LABELS, RESTARTED_AT, WORKLOAD_KINDS, Workload, template_hash
+from tierguard.guard.model.template import HASH_LABELS, RESTARTED_AT, template_hash
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 
 Document = dict[str, Any]
 Edit = Callable[[Document], object]
@@ -86,7 +88,7 @@ def kinds(old: Document, new: Document, was_available: Callable[[str], bool] = n
     before, after = Workload.of(old), Workload.of(new)
     assert before is not None
     assert after is not None
-    return kinds_of_update(before, after, was_available)
+    return kinds_of_update(before, after, lambda: was_available(after.template_hash))
 
 
 def changed(old: Document, change: Edit) -> Document:

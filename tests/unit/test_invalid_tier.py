@@ -13,7 +13,7 @@ from tierguard.guard.freezes.compiled import compile_freeze
 from tierguard.guard.model.change import Change, Operation, Question
 from tierguard.guard.model.decision import Decision, Outcome
 from tierguard.guard.model.state import Identities, State
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.tiers.deletion import ALLOW_DELETION
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)

@@ -15,9 +15,9 @@ from tierguard.cluster.watched import trim_watched
 from tierguard.guard.freezes.compiled import compile_policy
 from tierguard.guard.model.digest import LARGEST_WHOLE
 from tierguard.guard.model.objects import labels
-from tierguard.guard.model.references import claims, references
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import Workload, template_hash
+from tierguard.guard.model.template import template_hash
+from tierguard.guard.model.workload import Workload
 from tierguard.guard.survey import survey
 from tierguard.guard.tiers.neighbours import Neighbours
 
@@ -263,9 +263,9 @@ def test_a_large_workload_reads_and_claims_what_it_did() -> None:
     whole, kept = Workload.of(large(core, read_much)), Workload.of(watched(large(core, read_much)))
     assert whole is not None
     assert kept is not None
-    assert references(kept.pod_spec) == references(whole.pod_spec)
-    assert len(references(kept.pod_spec)) == 104  # the ServiceAccount too
-    assert claims(kept) == claims(whole) == {"ledger"}
+    assert kept.references == whole.references
+    assert len(kept.references) == 104  # the ServiceAccount too
+    assert kept.claims == whole.claims == {"ledger"}
 
 
 def test_one_that_reads_more_than_is_kept_counts_as_reading_everything() -> None:

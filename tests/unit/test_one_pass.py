@@ -13,7 +13,7 @@ from tierguard.controller.status.holds import BEGINS, Seen, freeze_status
 from tierguard.controller.status.scan import Scan
 from tierguard.guard.freezes.compiled import compile_freeze
 from tierguard.guard.freezes.rollback_record import complete
-from tierguard.guard.model.state import Identities
+from tierguard.guard.model.state import Identities, Revision
 from tierguard.guard.survey import survey
 
 PLACE = "payments"
@@ -50,7 +50,8 @@ def test_a_rollout_that_comes_with_a_freeze_in_the_middle_of_a_pass_is_listed_as
         if body["kind"] == "PodDisruptionBudget":
             new = rolled_out(f"{manifests.IMAGE}:2", generation=2)
             cache.state.workloads_in[PLACE][("Deployment", PLACE, "payment-core")] = new
-            cache.versions[PLACE] = cache.state.revisions[PLACE] = 1
+            cache.state.revisions.setdefault(PLACE, Revision()).note(("Deployment", PLACE, "payment-core"))
+            cache.versions[PLACE] = 1
             cache.state.freezes = (compile_freeze(freeze()),)
             cache.raw["OperationalFreeze"] = {"f": freeze()}
 

@@ -17,7 +17,8 @@ from tierguard.disruption import Budget
 from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, compile_window
 from tierguard.guard.freezes.rollback_record import Revision, complete, wanted_entries
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import Workload, template_hash
+from tierguard.guard.model.template import template_hash
+from tierguard.guard.model.workload import Workload
 from tierguard.guard.survey import Selection, survey
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)

@@ -24,7 +24,8 @@ from tierguard.controller.unreviewed.snapshot import (
     summary,
 )
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import RESTARTED_AT, Workload, template_hash
+from tierguard.guard.model.template import RESTARTED_AT, template_hash
+from tierguard.guard.model.workload import Workload
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SINCE = NOW - timedelta(minutes=10)
@@ -182,7 +183,7 @@ def test_what_the_webhook_allowed_meanwhile_is_not_found() -> None:
     back = wrote(image(core(), pinned("b")), THEN, "f:template")
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "payments"}}
     known = picture([namespace, back, freeze()])
-    known.available = {("core", template_hash(back["spec"]["template"])): SINCE - timedelta(days=1)}
+    known.available = {"core": {template_hash(back["spec"]["template"]): SINCE - timedelta(days=1)}}
     marked = copy.deepcopy(back)
     until = at(THEN + timedelta(minutes=30))
     marked["metadata"]["annotations"] = {"tierguard.io/break-glass": f"PAYOPS-1: outage; until={until}"}
@@ -213,7 +214,7 @@ def test_what_became_available_since_is_nothing_that_was_gone_back_to() -> None:
     after = wrote(image(core()), THEN, "f:template")
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "payments"}}
     known = picture([namespace, after, window("20:00")])
-    known.available = {("core", template_hash(after["spec"]["template"])): THEN + timedelta(seconds=20)}
+    known.available = {"core": {template_hash(after["spec"]["template"]): THEN + timedelta(seconds=20)}}
 
     assert looked_back([core()], [after], known=known) == [f"{CORE}: window/ClosedWindow at {at(THEN)}"]
 

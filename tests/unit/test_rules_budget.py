@@ -18,7 +18,8 @@ from tierguard.disruption import Allowance, Budget, Eviction, eviction, safe_max
 from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Decision, Effect, Outcome
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.resources.budgets import evaluate_budget
 from tierguard.guard.rules.disruption_budget import ACCEPT_DOWNTIME, DisruptionBudget
 from tierguard.guard.rules.rule import Situation, Violation

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tierguard.api.rule_values import ResourceName
 from tierguard.api.rules import ProbesRule, ResourcesRule, RuleBlock, TerminationRule
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.rules import RULES, Rule, Violation
 from tierguard.guard.rules.probes import Probes
 from tierguard.guard.rules.resources import Resources

@@ -11,6 +11,7 @@ from tierguard.api.rule_values import Unsatisfiable
 from tierguard.api.rules import TopologySpreadRule
 from tierguard.guard.model.decision import Effect
 from tierguard.guard.model.facts import Node, PlacedPod, Taint
+from tierguard.guard.model.pod import POD_SPEC, PodSpec
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules import Violation
@@ -164,15 +165,15 @@ def test_by_a_label_of_each_pod_a_stateful_set_is_not_spread(key: str) -> None:
     ],
 )
 def test_a_taint_keeps_pods_away_that_do_not_tolerate_it(toleration: dict[str, str], bears: bool) -> None:
-    assert placement.tolerated(node("a", "zone-a", BATCH), {"tolerations": [toleration]}) is bears
+    assert placement.tolerated(node("a", "zone-a", BATCH), POD_SPEC.of({"tolerations": [toleration]})) is bears
 
 
 def test_a_mere_preference_keeps_nobody_away_and_a_cordon_does() -> None:
-    assert placement.tolerated(node("a", "zone-a", Taint("dedicated", "batch", "PreferNoSchedule")), {})
+    assert placement.tolerated(node("a", "zone-a", Taint("dedicated", "batch", "PreferNoSchedule")), PodSpec())
     cordoned = node("a", "zone-a", schedulable=False)
-    assert not placement.tolerated(cordoned, {})
+    assert not placement.tolerated(cordoned, PodSpec())
     unminded = {"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}
-    assert placement.tolerated(cordoned, {"tolerations": [unminded]})
+    assert placement.tolerated(cordoned, POD_SPEC.of({"tolerations": [unminded]}))
 
 
 def required(*terms: dict[str, Any]) -> dict[str, Any]:
@@ -207,7 +208,7 @@ def expression(key: str, operator: str, *values: str) -> dict[str, Any]:
     ],
 )
 def test_a_pod_goes_where_its_selector_and_affinity_let_it(pod_spec: dict[str, Any], goes: bool) -> None:
-    assert placement.attracts(node("a", "zone-a", cores="8"), pod_spec) is goes
+    assert placement.attracts(node("a", "zone-a", cores="8"), POD_SPEC.of(pod_spec)) is goes
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_a_pod_goes_where_its_selector_and_affinity_let_it(pod_spec: dict[str, A
     ],
 )
 def test_a_pod_spec_may_bind_its_pods_to_one_domain(pod_spec: dict[str, Any], domain: str | None) -> None:
-    assert placement.confined_to(pod_spec, ZONE) == domain
+    assert placement.confined_to(POD_SPEC.of(pod_spec), ZONE) == domain
 
 
 @pytest.mark.parametrize(
@@ -252,15 +253,18 @@ def test_a_closed_domain_counts_only_while_pods_are_there() -> None:
 def test_ready_pods_are_counted_on_the_nodes_that_the_pods_may_mean() -> None:
     nodes = [*ZONES, node("a2", "zone-a", pool="batch"), Node("stray", {})]
     placed = [pod("1", "a"), pod("2", "a2"), pod("3", "b", ready=False), pod("4", "stray"), pod("5", "gone")]
-    found = placement.spread(ZONE, required(expression("pool", "DoesNotExist")), nodes, placed)
+    found = placement.spread(ZONE, POD_SPEC.of(required(expression("pool", "DoesNotExist"))), nodes, placed)
     assert [(domain.name, domain.pods) for domain in found.domains] == [("zone-a", 1), ("zone-b", 0), ("zone-c", 0)]
 
 
 def test_a_node_without_all_keys_that_bind_is_none_to_the_scheduler() -> None:
     rackless = Node("d", {ZONE: "zone-d"})
     by_host = spread_by(BINDING, {**BINDING, "topologyKey": HOST})
-    assert "zone-d" not in {domain.name for domain in placement.spread(ZONE, by_host, [*ZONES, rackless], ()).domains}
-    assert "zone-d" in {d.name for d in placement.spread(ZONE, spread_by(BINDING), [*ZONES, rackless], ()).domains}
+    found, others = (
+        placement.spread(ZONE, POD_SPEC.of(each), [*ZONES, rackless], ()) for each in (by_host, spread_by(BINDING))
+    )
+    assert "zone-d" not in {domain.name for domain in found.domains}
+    assert "zone-d" in {domain.name for domain in others.domains}
 
 
 def test_pods_of_a_workload_are_those_that_its_own_selector_selects_in_its_namespace() -> None:

@@ -63,7 +63,7 @@ class Storm:
         self.api = api
         self.teller = Teller(api, lambda: self.seconds)
         raw: Document = {kind: {} for kind in ("OperationalFreeze", "ChangeWindow", "PaymentTierPolicy")}
-        cache: Any = SimpleNamespace(state=state, raw=raw, notes=Notes({}), jobs={}, managed_budgets={})
+        cache: Any = SimpleNamespace(state=state, raw=raw, notes=Notes(), jobs={}, managed_budgets={})
         self.cache = cache
         self.statuses = StatusKeeper(api, cache, Accountant(), self.teller)
         self.budgets = BudgetKeeper(api, cache, self.teller)

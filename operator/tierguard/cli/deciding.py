@@ -17,7 +17,8 @@ from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Decision
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.resources.own import SPECS
 
 OUR_KINDS = frozenset(kind.kind for kind in KINDS)

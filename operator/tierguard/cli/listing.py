@@ -22,7 +22,7 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.facts import PlacedPod
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 
 MOST_OBJECTS = 250_000
 """Objects of one kind: more than that is no cluster that this is meant for, or an endless answer."""

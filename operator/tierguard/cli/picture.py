@@ -10,7 +10,7 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.facts import AUTOSCALER_KINDS, Autoscaler, Node, PlacedPod, pull_secrets, selected_pods
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import Identities, State
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.tiers.deletion import announced
 
 CLUSTER_SCOPED = frozenset({FREEZE.kind, WINDOW.kind, POLICY.kind, "Namespace", "Node", "CustomResourceDefinition"})

@@ -221,7 +221,7 @@ def _controllers(namespace: str, pods: Iterable[PlacedPod], state: State) -> lis
 
 
 def _takes(node: Node, workload: Workload) -> bool:
-    return attracts(node, workload.pod_spec) and tolerated(node, workload.pod_spec)
+    return attracts(node, workload.pod) and tolerated(node, workload.pod)
 
 
 def _asked(standing: Standing, nodes: frozenset[str], *, some_ready: bool, elsewhere: bool) -> tuple[Verdict, str]:

@@ -17,8 +17,8 @@ from tierguard.disruption import Budget
 from tierguard.guard.model import objects
 from tierguard.guard.model.facts import Autoscaler, selected_pods
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.state import Identities, State
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.state import Identities, Revision, State, WorkloadKey
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.rules.disruption_budget import MADE_BY_OPERATOR
 from tierguard.guard.tiers.deletion import announced
 
@@ -54,9 +54,10 @@ class ClusterCache:
         compare: Told | None = None,
         configuration: bool = False,
     ) -> None:
-        self._available: dict[tuple[str, str], datetime] = {}
+        self.notes = Notes()
+        """What tierguard wrote down in its own namespace."""
         self.state = State(
-            available=self._available, identities=identities, immutable_tags=immutable_tags, revisions={}
+            available=self.notes.records, identities=identities, immutable_tags=immutable_tags, revisions={}
         )
         self._declared = Declared(self.state)
         self.raw = self._declared.raw
@@ -68,8 +69,6 @@ class ClusterCache:
         self._configuration = configuration
         self.managed_budgets: dict[tuple[str, str], KubeObject] = {}
         """The disruption budgets that the operator made, as stored, by namespace and name."""
-        self.notes = Notes(self._available)
-        """What tierguard wrote down in its own namespace."""
         self.jobs: dict[tuple[str, str], KubeObject] = {}
         """Jobs, by namespace and name; only where status is kept."""
         self.leaving: set[str] = set()
@@ -186,13 +185,12 @@ class ClusterCache:
         before = there.get(key)
         there[key] = obj
         if before is None or _differs(before, obj, status=self._status):
-            self._revise(namespace)
+            self._revise(key)
 
-    def _revise(self, namespace: str) -> None:
-        """Have what was worked out from the workloads of `namespace` worked out again."""
-        revisions = self.state.revisions
-        if revisions is not None:
-            revisions[namespace] = revisions.get(namespace, 0) + 1
+    def _revise(self, key: WorkloadKey) -> None:
+        """Have what was worked out from the workload worked out again."""
+        if (revisions := self.state.revisions) is not None:
+            revisions.setdefault(key[1], Revision()).note(key)
 
     def _complete(self, kind: str) -> bool:
         """Whether the first list of `kind` is in: what comes later is news."""
@@ -211,9 +209,9 @@ class ClusterCache:
         return not self._configuration or self._complete(PARTIAL)
 
     def _workload_gone(self, obj: KubeObject) -> None:
-        namespace, name = objects.namespace(obj), objects.name(obj)
-        self.state.workloads_in.get(namespace, {}).pop((str(obj["kind"]), namespace, name), None)
-        self._revise(namespace)
+        key = (str(obj["kind"]), objects.namespace(obj), objects.name(obj))
+        self.state.workloads_in.get(key[1], {}).pop(key, None)
+        self._revise(key)
 
     def learn_namespace(self, obj: KubeObject) -> None:
         """Take `obj`, fresh from the API server, for a namespace that no watch has delivered yet."""

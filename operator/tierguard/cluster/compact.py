@@ -10,9 +10,11 @@ from typing import Any
 
 from tierguard.guard.model import objects
 from tierguard.guard.model.digest import DIGEST, LARGEST_WHOLE, digest_of, encoded, sha256
-from tierguard.guard.model.images import CONTAINER_PARTS
-from tierguard.guard.model.references import READS, reads
-from tierguard.guard.model.workload import RESTARTED_AT, WORKLOAD_KINDS
+from tierguard.guard.model.pod import CONTAINER_PARTS, POD_SPEC, READS, ContainerSpec, EnvVar
+from tierguard.guard.model.references import reads
+from tierguard.guard.model.shape import Shape
+from tierguard.guard.model.template import RESTARTED_AT
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.rules.secrets import telling
 
 ROOM = 8 * 1024
@@ -116,7 +118,7 @@ def _pod_spec(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     for part in CONTAINER_PARTS:
         if part in spec:
             found[part] = _containers(objects.sequence(spec, part))
-    names = reads(spec)
+    names = reads(POD_SPEC.of(spec))
     found[READS] = names if len(names) <= MOST_READ else "\n".join(f"{kind}/*" for kind in _READ)
     found[DIGEST] = digest
     return found
@@ -141,16 +143,19 @@ def _containers(written: Sequence[Any]) -> list[Any]:
     return found
 
 
-def _variables(containers: Sequence[Any]) -> list[Any]:
-    return [variable for container in containers for variable in objects.sequence(container, "env")]
+def _variables(containers: Sequence[Any]) -> list[EnvVar]:
+    return [variable for container in containers for variable in _CONTAINER.of(container).env]
+
+
+_CONTAINER = Shape(ContainerSpec)
 
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:
     if len(encoded(container)) <= CONTAINER_ROOM:
         return dict(container)
     found = fit({key: value for key, value in container.items() if key not in ("env", "envFrom")}, CONTAINER_ROOM)
-    if variables := objects.sequence(container, "env"):
-        found["env"] = telling(variables)
+    if objects.sequence(container, "env"):
+        found["env"] = telling(_variables([container]))
     if sources := objects.sequence(container, "envFrom"):
         secret = [source for source in sources if objects.mapping(source, "secretRef")]
         found["envFrom"] = secret[:MOST_KEYS]

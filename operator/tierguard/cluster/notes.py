@@ -10,15 +10,11 @@ from tierguard.guard.model.objects import KubeObject
 
 
 class Notes:
-    """Keeps the rollback record, and for the operator what it and the webhook's processes have to tell.
+    """Keeps the rollback record, and for the operator what it and the webhook's processes have to tell."""
 
-    `available` is filled with since when each template of each workload is available, by workload uid and template.
-    """
-
-    def __init__(self, available: dict[tuple[str, str], datetime]) -> None:
-        self._available = available
+    def __init__(self) -> None:
         self.records: dict[str, dict[str, datetime]] = {}
-        """The rollback record, by workload uid."""
+        """The rollback record: since when each template of a workload is available, by the workload's uid."""
         self.journals: dict[str, Journal] = {}
         """What the webhook's processes have to tell, by ConfigMap; only where status is kept."""
         self.account: KubeObject | None = None
@@ -46,9 +42,6 @@ class Notes:
 
     def _record(self, obj: KubeObject) -> None:
         uid, entries = record.read(obj)
-        for stale in self.records.get(uid, {}).keys() - entries.keys():
-            self._available.pop((uid, stale), None)
-        self._available.update({(uid, template): since for template, since in entries.items()})
         self.records[uid] = entries
 
     def gone(self, obj: KubeObject) -> None:
@@ -63,6 +56,4 @@ class Notes:
             if (shard := record.read_shard(obj)) is not None:
                 self.observed.pop(shard[0], None)
         else:
-            uid, _ = record.read(obj)
-            for template in self.records.pop(uid, {}):
-                self._available.pop((uid, template), None)
+            self.records.pop(record.read(obj)[0], None)

@@ -8,7 +8,7 @@ from tierguard.cluster.reflector import PARTIAL
 from tierguard.guard.model import objects
 from tierguard.guard.model.digest import encoded, sha256
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 OWN_ANNOTATIONS = "tierguard.io/"

@@ -7,11 +7,10 @@ from datetime import datetime
 from tierguard.guard.model.decision import Effect, Finding
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.once import once
-from tierguard.guard.model.references import claim_prefixes, claims, references
 from tierguard.guard.model.state import State
 from tierguard.guard.rules.evaluate import judge
 from tierguard.guard.tiers.classified import Classified
-from tierguard.guard.tiers.neighbours import Neighbours, neighbours, selector_of
+from tierguard.guard.tiers.neighbours import Neighbours, neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +56,29 @@ def surroundings(surveyed: Iterable[Surveyed], state: State) -> Surroundings:
     selectors: set[Labelled] = set()
     members: set[str] = set()
     mounted: set[str] = set()
-    chosen: set[int] = set()
+    chosen: set[tuple[str, str, str]] = set()
     scaled: set[str] = set()
     for subject in surveyed:
         workload = subject.classified.workload
         place = workload.namespace
         namespaces.add(place)
-        chosen.add(id(workload.raw))
+        chosen.add(_key(subject.classified))
         if workload.entry.replicas is not None:
             scaled.add(f"{workload.entry.resource}/{place}/{workload.name}")
-        for kind, name in references(workload.pod_spec):
+        for kind, name in workload.references:
             read.add((kind, place, name))
             if kind == "ServiceAccount":
                 read |= {("Secret", place, s) for s in state.pull_secrets_in.get(place, {}).get(name, ())}
         if workload.kind not in ("Pod", "CronJob"):
-            selectors.add((place, tuple(sorted(selector_of(workload).equal))))
+            selectors.add((place, tuple(sorted(workload.selector.equal))))
         if workload.kind == "StatefulSet":
             members.add(f"{place}/{workload.name}-")
-        mounted |= {f"{place}/{name}" for name in (*claims(workload), *claim_prefixes(workload))}
+        mounted |= {f"{place}/{name}" for name in (*workload.claims, *workload.claim_prefixes)}
     services = {
         (place, tuple(sorted(selector.items())))
         for place in namespaces
         for selector in state.services_in.get(place, {}).values()
-        if any(id(served.workload.raw) in chosen for served in _there(place, state).served_by(selector))
+        if any(_key(served) in chosen for served in _there(place, state).served_by(selector))
     }
     return Surroundings(
         frozenset(namespaces),

@@ -20,7 +20,7 @@ from tierguard.cluster.client import Api, ApiError
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Question
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.webhook.review import UserInfo
 from tierguard.webhook.rights import Rights
 from tierguard.webhook.shares import Shares

@@ -8,7 +8,7 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Decision
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.workload import KIND_OF_RESOURCE
+from tierguard.guard.model.workload_kinds import KIND_OF_RESOURCE, WORKLOAD_KINDS
 from tierguard.guard.resources.definitions import DEFINITION
 from tierguard.guard.resources.own import OWN
 from tierguard.guard.resources.registry import AROUND, REGISTRY
@@ -74,6 +74,7 @@ class Malformed(Exception):  # noqa: N818 - it is the client's error, not ours
 
 
 _SCALE = "Scale"
+_LATER = ("spec", "status")
 _LONGEST_SAID = 128
 """Characters of a kind that a message names."""
 _DECODER = msgspec.json.Decoder(Review)
@@ -181,21 +182,27 @@ def _objects(request: Request) -> tuple[dict[str, Any] | None, dict[str, Any] | 
     """The old and the new object, decoded.
 
     Decoding is most of what a review costs, so a field that is the same on both sides, byte for byte, is decoded once, and
-    the two objects share it, for this one review; and `metadata.managedFields`, often half of an object and hardly ever
-    read, stays as it is (see `objects.managed_fields`).
+    the two objects share it, for this one review. What is hardly ever read, or only in part, stays as it is until it is: the
+    spec of workloads (see `Workload`), and `metadata.managedFields`, often half of an object (see `objects.managed_fields`).
     """
     old = None if request.operation is Operation.CREATE else request.old_object
     new = None if request.operation is Operation.DELETE else request.object
-    before = None if old is None else _decoded(old, {}, {})
-    return before, None if new is None else _decoded(new, old or {}, before or {})
+    later = _LATER if request.kind.kind in WORKLOAD_KINDS else ()
+    before = None if old is None else _decoded(old, {}, {}, later)
+    return before, None if new is None else _decoded(new, old or {}, before or {}, later)
 
 
-def _decoded(fields: Fields, others: Fields, shared: dict[str, Any]) -> dict[str, Any]:
-    """The object of `fields`, with what `others` has too taken from `shared`."""
-    return {
-        key: _metadata(raw) if key == "metadata" else shared[key] if others.get(key) == raw else _ANYTHING.decode(raw)
-        for key, raw in fields.items()
-    }
+def _decoded(fields: Fields, others: Fields, shared: dict[str, Any], later: tuple[str, ...]) -> dict[str, Any]:
+    """The object of `fields`, with what `others` has too taken from `shared`, and without what is decoded `later`."""
+    found: dict[str, Any] = {}
+    for key, raw in fields.items():
+        if key == "metadata":
+            found[key] = _metadata(raw)
+        elif key in later:
+            found[key] = raw
+        else:
+            found[key] = shared[key] if others.get(key) == raw else _ANYTHING.decode(raw)
+    return found
 
 
 def _metadata(raw: msgspec.Raw) -> Any:

@@ -12,7 +12,8 @@ from tierguard.controller.rollback.observed import Observed
 from tierguard.guard.freezes.rollback_record import RECORDED_KINDS, complete, wanted_entries
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.workload import Workload, template_hash
+from tierguard.guard.model.template import template_hash
+from tierguard.guard.model.workload import Workload
 from tierguard.guard.survey import Surveyed
 
 FRESH = timedelta(minutes=10)

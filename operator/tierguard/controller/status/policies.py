@@ -14,7 +14,7 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect, Finding
 from tierguard.guard.model.hold import Policy
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.survey import Surveyed
 
 MOST_VIOLATIONS = 20

@@ -96,7 +96,7 @@ def _of_workload(old: KubeObject, new: KubeObject) -> datetime | None:
     moved = set()
     if before.replicas != after.replicas:
         moved.add("f:replicas")
-    if before.template != after.template:
+    if not before.same_template(after):
         moved |= {"f:template", "f:jobTemplate"}
     entries = objects.sequence(new, "metadata", "managedFields")
     owners = [entry for entry in entries if moved & objects.mapping(entry, "fieldsV1", "f:spec").keys()]
@@ -108,7 +108,7 @@ def _at(change: Change, state: State, at: datetime) -> tuple[Finding, ...]:
     """For what freezes and windows that were there at the instant `at` would have refused it."""
     uid = objects.uid(change.new or change.old or {})
     # What became available since is no template that anybody could have gone back to then.
-    available = {key: known for key, known in state.available.items() if key[0] == uid and known < at}
+    available = {uid: {key: known for key, known in state.available.get(uid, {}).items() if known < at}}
     earlier = replace(state, available=available)
     there = {hold.source for hold in (*state.freezes, *state.windows) if hold.created <= at}
     return tuple(

@@ -21,7 +21,9 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.digest import DIGEST, encoded, sha256
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import RESTARTED_AT, WORKLOAD_KINDS, Workload, template_hash
+from tierguard.guard.model.template import RESTARTED_AT, template_hash
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.survey import Surveyed, surroundings
 
 Snapshot = Mapping[str, KubeObject]

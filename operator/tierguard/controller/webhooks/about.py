@@ -9,7 +9,7 @@ from tierguard.controller.webhooks.stretches import SCALE
 from tierguard.guard.model.references import EVERYTHING
 from tierguard.guard.model.scope import TIER_LABEL, Scope, tier_of_label
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.registry import AROUND

@@ -7,8 +7,8 @@ from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change
 from tierguard.guard.model.hold import Hold
-from tierguard.guard.model.images import CONTAINER_PARTS, VOLUMES, image_references
 from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.pod import CONTAINER_PARTS, VOLUMES
 from tierguard.guard.model.workload import Workload
 
 _NEVER = frozenset({ChangeKind.DELETE, ChangeKind.DECLASSIFY})
@@ -53,11 +53,11 @@ def _only_image(old: Workload | None, new: Workload, digest: str) -> bool:
 
 
 def _images(workload: Workload) -> dict[tuple[str, str], str]:
-    return {(found.part, found.name): found.image for found in image_references(workload.pod_spec)}
+    return {(found.part, found.name): found.image for found in workload.images}
 
 
 def _without_images(workload: Workload) -> dict[str, object]:
-    spec = dict(workload.pod_spec)
+    spec = dict(objects.mapping(workload.template, "spec"))
     for part in CONTAINER_PARTS:
         spec[part] = [
             {key: value for key, value in container.items() if key != "image"}

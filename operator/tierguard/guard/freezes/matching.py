@@ -43,8 +43,8 @@ class Matching:
     def of(
         cls,
         sides: Sequence[Classified],
-        freezes: Iterable[Hold],
-        windows: Iterable[Hold],
+        freezes: tuple[Hold, ...],
+        windows: tuple[Hold, ...],
         kinds: tuple[ChangeKind, ...],
         available_since: datetime | None = None,
         excepted: Callable[[Hold], datetime | None] = lambda _: None,
@@ -55,11 +55,10 @@ class Matching:
 
         Freezes also hold what acts for one of the `tied` workloads, which they select.
         """
-        meant = (*sides, *tied)
-        frozen = tuple(hold for hold in freezes if hold.deploys and _selects(hold, meant))
+        frozen = tuple(hold for hold in _selecting(freezes, (*sides, *tied)) if hold.deploys)
         return cls(
             frozen,
-            tuple(hold for hold in windows if _selects(hold, sides)),
+            _selecting(windows, sides),
             kinds,
             available_since,
             frozen_kinds,
@@ -165,8 +164,12 @@ def _open_from(window: Hold, instant: datetime) -> datetime:
     return FOREVER if following is None else following.start
 
 
-def _selects(hold: Hold, sides: Sequence[Classified]) -> bool:
-    return any(side.selected_by(hold) for side in sides)
+def _selecting(holds: tuple[Hold, ...], sides: Sequence[Classified]) -> tuple[Hold, ...]:
+    """Those of `holds` that select any of `sides`, in their order."""
+    if len(sides) == 1:
+        return sides[0].selected(holds)  # nearly always
+    found = {id(hold) for side in sides for hold in side.selected(holds)}
+    return tuple(hold for hold in holds if id(hold) in found) if found else ()
 
 
 def _end(hold: Hold, interval: Interval) -> datetime | None:

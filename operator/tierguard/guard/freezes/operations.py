@@ -62,7 +62,7 @@ def batch_of(workload: Workload, owner: Workload | None = None) -> Batch:
 
 
 def _label_maps(workload: Workload) -> tuple[Labels, ...]:
-    jobs = objects.mapping(workload.raw, "spec", "jobTemplate", "metadata", "labels")
+    jobs = objects.mapping(workload.spec, "jobTemplate", "metadata", "labels")
     return (workload.labels, workload.template_labels, *((jobs,) if jobs else ()))
 
 

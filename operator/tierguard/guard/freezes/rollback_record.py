@@ -11,7 +11,8 @@ from datetime import datetime
 
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.workload import Workload, template_hash
+from tierguard.guard.model.template import template_hash
+from tierguard.guard.model.workload import Workload
 
 RECORDED_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 

@@ -9,7 +9,8 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.images import images_cannot_move
 from tierguard.guard.model.jobs import ends_pods
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.workload import HASH_LABELS, RESTARTED_AT, Workload
+from tierguard.guard.model.template import HASH_LABELS, RESTARTED_AT
+from tierguard.guard.model.workload import Workload
 
 
 class Operation(StrEnum):
@@ -107,8 +108,8 @@ SEVERITY = (
 SCALING = frozenset({ChangeKind.SCALE_UP, ChangeKind.SCALE_DOWN, ChangeKind.SCALE_TO_ZERO})
 HARMLESS = frozenset({ChangeKind.NONE, ChangeKind.PAUSE})
 
-WasAvailable = Callable[[str], bool]
-"""Whether a template hash is in the workload's rollback record."""
+WasAvailable = Callable[[], bool]
+"""Whether the new template is in the workload's rollback record."""
 
 
 def gravest_first(kinds: set[ChangeKind]) -> tuple[ChangeKind, ...]:
@@ -127,7 +128,7 @@ def kinds_of_update(
     `immutable_tags` are prefixes of images whose tags the registry never moves.
     A change can be several things at once (a rollback that also scales to zero): whoever holds it must allow each.
     """
-    if objects.value(old.raw, "spec") == objects.value(new.raw, "spec"):
+    if objects.same(old.raw.get("spec"), new.raw.get("spec")):
         return set()  # nearly every request: status, metadata, a GitOps apply that changes nothing
     kinds = _scaling(old, new) | _template(old, new, was_available, immutable_tags)
     if not old.settled_as(new):
@@ -151,7 +152,7 @@ def _resume(new: Workload, was_available: WasAvailable, *, alone: bool) -> Chang
     """
     if new.kind == "CronJob" and alone:
         return ChangeKind.PAUSE
-    known = new.kind == "Deployment" and was_available(new.template_hash)
+    known = new.kind == "Deployment" and was_available()
     return ChangeKind.ROLLBACK if known else ChangeKind.RESUME
 
 
@@ -167,14 +168,14 @@ def _scaling(old: Workload, new: Workload) -> set[ChangeKind]:
 def _template(
     old: Workload, new: Workload, was_available: WasAvailable, immutable_tags: tuple[str, ...]
 ) -> set[ChangeKind]:
-    if old.template == new.template:
+    if old.same_template(new):
         return set()
-    if old.essence == new.essence:
+    if old.same_essence(new):
         if not _moves_pods(old, new):
             return set()
         # Without digests the "same" template may run other code than what is running now.
-        return {ChangeKind.RESTART if images_cannot_move(new.template, immutable_tags) else ChangeKind.ROLLOUT}
-    return {ChangeKind.ROLLBACK if was_available(new.template_hash) else ChangeKind.ROLLOUT}
+        return {ChangeKind.RESTART if images_cannot_move(new.images, immutable_tags) else ChangeKind.ROLLOUT}
+    return {ChangeKind.ROLLBACK if was_available() else ChangeKind.ROLLOUT}
 
 
 def _moves_pods(old: Workload, new: Workload) -> bool:
@@ -193,10 +194,10 @@ def _moves_pods(old: Workload, new: Workload) -> bool:
 def restarts_unpinned(old: Workload, new: Workload, immutable_tags: tuple[str, ...] = ()) -> bool:
     """Whether it is a restart that counts as a rollout, because the images may have moved under their tags."""
     return (
-        old.template != new.template
-        and old.essence == new.essence
+        not old.same_template(new)
+        and old.same_essence(new)
         and _moves_pods(old, new)
-        and not images_cannot_move(new.template, immutable_tags)
+        and not images_cannot_move(new.images, immutable_tags)
     )
 
 

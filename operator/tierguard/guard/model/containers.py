@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tierguard.guard.model import objects
-from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.objects import printable
+from tierguard.guard.model.pod import ContainerSpec, PodSpec
 
 
 class Role(StrEnum):
@@ -22,7 +22,7 @@ class Container:
 
     role: Role
     name: str
-    raw: KubeObject
+    spec: ContainerSpec
 
     @property
     def stays(self) -> bool:
@@ -34,14 +34,10 @@ class Container:
         return f"{self.role} {self.name}"
 
 
-def containers(pod_spec: KubeObject) -> Iterator[Container]:
+def containers(pod: PodSpec) -> Iterator[Container]:
     """All containers of a pod, those that it is there for first. Ephemeral ones, which people attach, are not among them."""
-    for part in ("containers", "initContainers"):
-        for raw in objects.sequence(pod_spec, part):
-            if not isinstance(raw, dict):
-                continue
-            role = Role.CONTAINER
-            if part == "initContainers":
-                role = Role.SIDECAR if raw.get("restartPolicy") == "Always" else Role.INIT
-            name = raw.get("name")
-            yield Container(role, objects.printable(name, 63) if isinstance(name, str) else "?", raw)
+    for spec in pod.containers:
+        yield Container(Role.CONTAINER, printable(spec.name, 63), spec)
+    for spec in pod.init_containers:
+        role = Role.SIDECAR if spec.restart_policy == "Always" else Role.INIT
+        yield Container(role, printable(spec.name, 63), spec)

@@ -1,15 +1,11 @@
 """The images that a pod runs or mounts, and which of them cannot become other code under the same name."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tierguard.guard.model import objects
-from tierguard.guard.model.objects import KubeObject
-
-CONTAINER_PARTS = ("containers", "initContainers", "ephemeralContainers")
-VOLUMES = "volumes"
+from tierguard.guard.model.pod import CONTAINER_PARTS, VOLUMES, PodSpec
 
 # distribution/reference, DigestRegexp: an algorithm, a colon, and at least 32 hexadecimal digits.
 _DIGEST = re.compile(r"@([a-z][a-z0-9]*(?:[+._-][a-z][a-z0-9]*)*):([0-9a-f]{32,128})\Z")
@@ -52,32 +48,23 @@ def digest_of(image: str) -> str:
     return f"{found[1]}:{found[2]}"
 
 
-def image_references(pod_spec: KubeObject) -> Iterator[ImageReference]:
+def image_references(pod: PodSpec) -> Iterator[ImageReference]:
     """All images of a pod: of its containers of any sort, then of its image volumes, whose files it runs or reads."""
     for part in CONTAINER_PARTS:
-        for container in objects.sequence(pod_spec, part):
-            yield _reference(part, container, container, "image", "imagePullPolicy")
-    for volume in objects.sequence(pod_spec, VOLUMES):
-        if (source := objects.value(volume, "image")) is not None:
-            yield _reference(VOLUMES, volume, source, "reference", "pullPolicy")
+        for container in pod.part(part):
+            yield ImageReference(part, container.name, container.image, container.image_pull_policy)
+    for volume in pod.volumes:
+        if volume.image is not None:
+            yield ImageReference(VOLUMES, volume.name, volume.image.reference, volume.image.pull_policy)
 
 
-def _reference(part: str, named: Any, source: Any, image: str, pull_policy: str) -> ImageReference:
-    return ImageReference(
-        part,
-        str(objects.value(named, "name") or ""),
-        str(objects.value(source, image) or ""),
-        str(objects.value(source, pull_policy) or ""),
-    )
+def images_cannot_move(found: Sequence[ImageReference], immutable_tags: tuple[str, ...] = ()) -> bool:
+    """Whether a restart of a pod with the images `found` runs what already ran: none can have become other code.
 
-
-def images_cannot_move(template: KubeObject, immutable_tags: tuple[str, ...] = ()) -> bool:
-    """Whether a restart of `template` runs what already ran: every image is named by digest, or by a tag that cannot move.
-
-    Such a tag is one under a prefix of `immutable_tags` (the registry keeps tags as they are), and the kubelet does not
-    pull it again where it is (pull policy IfNotPresent or Never). Image volumes are pulled anew with each pod as well.
+    One cannot that is named by digest, or by a tag under a prefix of `immutable_tags` (the registry keeps tags as they are)
+    where the kubelet does not pull it again (pull policy IfNotPresent or Never). Image volumes are pulled anew with each pod
+    as well.
     """
-    found = list(image_references(objects.mapping(template, "spec")))
     return bool(found) and all(_cannot_move(reference, immutable_tags) for reference in found)
 
 

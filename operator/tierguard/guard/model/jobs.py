@@ -29,5 +29,5 @@ def _tightened(old: Workload, new: Workload) -> Iterator[ChangeKind]:
 
 
 def _number(job: Workload, field: str, absent: float) -> float:
-    found = objects.whole_number(job.raw, "spec", field)
+    found = objects.whole_number(job.spec, field)
     return absent if found is None else found

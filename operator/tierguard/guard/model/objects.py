@@ -3,6 +3,9 @@
 The API server has checked the types of what the webhook sees, but files on the command line are anybody's, so these
 readers take a part of the wrong type for an absent one; `misshapen` is where wrong types are reported. Decoded objects are
 dicts; asking for exactly that, and not for any Mapping, makes the readers several times as fast.
+
+A part may be undecoded still (`msgspec.Raw`): decoding is most of what a review costs, and most of an object is never read.
+The readers decode what they come to, and put it in its place; `fields` decodes one level of it alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,40 +17,102 @@ import msgspec
 KubeObject = Mapping[str, Any]
 Labels = Mapping[str, str]
 
+Raw = msgspec.Raw
+"""A part that is not decoded yet."""
+
 _NOTHING: Mapping[str, Any] = {}
 _SEQUENCES = (list, tuple)
 _LOOKED_AT = 8
 """How many times as many characters as a text may have are looked at for it."""
+_ANYTHING = msgspec.json.Decoder()
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_BRACE = ord("{")
+
+
+class Unreadable(Exception):  # noqa: N818 - it leads to the third outcome
+    """A part of an object that was left undecoded turns out to be no JSON."""
+
+
+class Fields(dict[str, Any]):
+    """An object of which only the fields themselves are told apart: each of them may be undecoded, or one of these."""
 
 
 def mapping(parent: Any, *path: str) -> Mapping[str, Any]:
-    """The mapping at `path` below `parent`; empty where there is none."""
-    node = parent
-    for key in path:
-        if not isinstance(node, dict):
-            return _NOTHING
-        node = node.get(key)
-    return node if isinstance(node, dict) else _NOTHING
+    """The mapping at `path` below `parent`; empty where there is none. Raises Unreadable, as all readers do."""
+    found = value(parent, *path)
+    return found if isinstance(found, dict) else _NOTHING
 
 
 def sequence(parent: Any, *path: str) -> Sequence[Any]:
     """The list at `path` below `parent`; empty where there is none."""
-    node = parent
-    for key in path:
-        if not isinstance(node, dict):
-            return ()
-        node = node.get(key)
-    return node if isinstance(node, _SEQUENCES) else ()
+    found = value(parent, *path)
+    return found if isinstance(found, _SEQUENCES) else ()
 
 
 def value(parent: Any, *path: str) -> Any:
-    """What is at `path` below `parent`, or None."""
-    node = parent
+    """What is at `path` below `parent`, decoded, or None."""
+    holder: dict[str, Any] = {}
+    at, found = "", parent
     for key in path:
-        if not isinstance(node, dict):
+        if found.__class__ is Raw:
+            found = holder[at] = _opened(found)
+        if not isinstance(found, dict):
             return None
-        node = node.get(key)
-    return node
+        holder, at, found = found, key, found.get(key)
+    if found.__class__ is Raw or found.__class__ is Fields:
+        found = holder[at] = decoded(found)
+    return found
+
+
+def fields(parent: Any, *path: str) -> Mapping[str, Any]:
+    """As `mapping`, but what is undecoded is decoded one level only: its values are for the readers alone."""
+    found = parent
+    for key in path:
+        if not isinstance(found, dict):
+            return _NOTHING
+        holder, found = found, found.get(key)
+        if found.__class__ is Raw:
+            found = holder[key] = _opened(found)
+    return found if isinstance(found, dict) else _NOTHING
+
+
+def decoded(found: Any) -> Any:
+    """`found`, decoded wholly if it was not."""
+    if found.__class__ is Raw:
+        try:
+            return _ANYTHING.decode(found)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise _unreadable(error) from None
+    if found.__class__ is Fields:
+        return {key: decoded(each) for key, each in found.items()}
+    return found
+
+
+def _opened(found: msgspec.Raw) -> Any:
+    """The fields of an undecoded object, each undecoded; anything else decoded."""
+    if memoryview(found)[0] != _BRACE:
+        return decoded(found)
+    try:
+        return Fields(_FIELDS.decode(found))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> Unreadable:
+    return Unreadable(f"a part of the object is no JSON: {error}")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two parts say the same, decoded or not. Of undecoded ones only what differs byte by byte is looked into."""
+    if one is other:
+        return True
+    if one.__class__ is Raw and other.__class__ is Raw:
+        if one == other:
+            return True
+        one, other = _opened(one), _opened(other)
+    if one.__class__ is Fields and other.__class__ is Fields:
+        return one.keys() == other.keys() and all(same(found, other[key]) for key, found in one.items())
+    return bool(decoded(one) == decoded(other))
 
 
 def whole_number(parent: Any, *path: str) -> int | None:
@@ -110,23 +175,13 @@ def controller_of(obj: KubeObject) -> Mapping[str, Any] | None:
     return None
 
 
-class Unreadable(Exception):  # noqa: N818 - it leads to the third outcome
-    """A part of an object that was left undecoded turns out to be no JSON."""
-
-
 def managed_fields(obj: KubeObject | None) -> list[Mapping[str, Any]]:
     """The entries of `metadata.managedFields`.
 
     They are often half of an object, and hardly any decision reads them: the webhook leaves them undecoded until here.
     Raises Unreadable.
     """
-    found = mapping(obj, "metadata").get("managedFields")
-    if isinstance(found, msgspec.Raw):
-        try:
-            found = msgspec.json.decode(found)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            message = f"metadata.managedFields: {error}"
-            raise Unreadable(message) from None
+    found = decoded(mapping(obj, "metadata").get("managedFields"))
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, _SEQUENCES) else []
 
 

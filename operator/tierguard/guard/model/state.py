@@ -4,6 +4,7 @@ The webhook fills one from its watches, the command line from files, a test by h
 take each container once, and every container here is only ever changed by swapping one value for another.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -102,13 +103,46 @@ class Instead:
     value: Budget | Autoscaler | LabelSelector | None
 
 
+class Revision:
+    """How often the workloads of a namespace changed, and which of them did lately. One thread a kind of workload writes."""
+
+    def __init__(self) -> None:
+        self._writing = threading.Lock()
+        self._said: tuple[int, tuple[WorkloadKey, ...]] = (0, ())
+
+    @property
+    def number(self) -> int:
+        """How often."""
+        return self._said[0]
+
+    def note(self, place: WorkloadKey) -> None:
+        """Something is at `place` that was not, or the other way round."""
+        with self._writing:
+            number, lately = self._said
+            self._said = (number + 1, (*lately[1 - MOST_LATELY :], place))
+
+    def since(self, earlier: int, number: int) -> frozenset[WorkloadKey] | None:
+        """What changed after change `earlier`, up to `number` or later; None where that is not known any more."""
+        if earlier == number:
+            return frozenset()
+        last, lately = self._said
+        missed = last - earlier
+        return frozenset(lately[-missed:]) if 0 < missed <= len(lately) else None
+
+
+MOST_LATELY = 256
+"""Changes of a namespace's workloads that are remembered one by one. After more, all that was worked out is made again."""
+UNCHANGED = Revision()
+"""Of a namespace in which nothing has changed yet."""
+
+
 @dataclass(slots=True)
 class State:
     """The cluster as far as decisions go.
 
     `namespaces` maps a namespace to its labels; `workloads_in` a namespace to its workloads by (kind, namespace, name);
-    `budgets_in` a namespace to its disruption budgets; `available` a (workload uid, template hash) to the instant at which
-    that template was first seen available: the rollback record.
+    `budgets_in` a namespace to its disruption budgets; `available` a workload's uid to the instants at which its
+    templates, by hash, were first seen available: the rollback record.
     """
 
     freezes: tuple[Hold, ...] = ()
@@ -117,7 +151,7 @@ class State:
     namespaces: dict[str, Labels] = field(default_factory=dict)
     workloads_in: dict[str, dict[WorkloadKey, KubeObject]] = field(default_factory=dict)
     budgets_in: dict[str, tuple[Budget, ...]] = field(default_factory=dict)
-    available: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    available: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
     identities: Identities = field(default_factory=Identities)
     announced: set[str] = field(default_factory=set)
     """Namespaces whose deletion was announced, which covers what is in them."""
@@ -136,9 +170,9 @@ class State:
     """By namespace and name; empty where nobody watches pods."""
     pull_secrets_in: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
     """By namespace and ServiceAccount, the Secrets with which its pods pull their images."""
-    revisions: dict[str, int] | None = None
-    """By namespace, how often its workloads changed. None for a state that somebody may change in place: nothing that is
-    worked out from one is kept."""
+    revisions: dict[str, Revision] | None = None
+    """By namespace, how often its workloads changed, and which did lately. None for a state that somebody may change in
+    place: nothing that is worked out from one is kept."""
     indexes: dict[Any, tuple[Any, Any]] = field(default_factory=dict)
     """What was worked out, with what it was worked out from (`tiers.neighbours`, `indexed`)."""
 
@@ -190,9 +224,16 @@ class State:
         A Deployment or StatefulSet that some operator's own resource controls is a workload like any other.
         """
         for raw in tuple(self.workloads_in.get(namespace, {}).values()):
-            found = Workload.of(raw)
-            if found is not None and not (found.entry.made_by_controllers and objects.controller_of(raw) is not None):
+            if (found := self.member(raw)) is not None:
                 yield found
+
+    @staticmethod
+    def member(raw: KubeObject) -> Workload | None:
+        """The workload in `raw`, if it is one that `in_namespace` tells of."""
+        found = Workload.of(raw)
+        if found is not None and found.entry.made_by_controllers and objects.controller_of(raw) is not None:
+            return None
+        return found
 
     def everything(self) -> Iterator[Workload]:
         """The same of all namespaces."""

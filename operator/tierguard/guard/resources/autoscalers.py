@@ -17,7 +17,8 @@ from tierguard.guard.model.decision import Decision, Finding
 from tierguard.guard.model.facts import KEDA, KEDA_PAUSED, Autoscaler
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import Instead, State
-from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.resources.autoscaler_behavior import scale_down, scale_up
 from tierguard.guard.resources.resource import ANNOTATIONS, FINALIZERS, OWNERS, SPEC, UPDATE, Resource, Tie
 from tierguard.guard.resources.surroundings import (

@@ -89,7 +89,12 @@ class Resource:
         for path in self.held:
             if path is FINALIZERS and not being_deleted(old):
                 continue
-            if _said(old, path) != _said(new, path):
+            if path is SPEC or path is STATUS:
+                before, after = old.get(path[0]), new.get(path[0])
+                # Undecoded both, nearly always. What differs only in how it is written is found out when it is judged.
+                if before != after and (before or after):
+                    return True
+            elif _said(old, path) != _said(new, path):
                 return True
         return False
 

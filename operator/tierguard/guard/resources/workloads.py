@@ -25,7 +25,8 @@ from tierguard.guard.model.change import (
 )
 from tierguard.guard.model.decision import Decision, Effect, Finding, Undecidable
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS, Workload
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.resources.resource import (
     ANNOUNCEMENT,
     FINALIZERS,
@@ -127,7 +128,7 @@ def _status_by_hand(change: Change, before: Classified | None, state: State) -> 
     """
     if change.subresource != "status" or before is None or change.old is None or change.new is None:
         return []
-    if change.old.get("status") == change.new.get("status") or not before.guarded(state):
+    if objects.same(change.old.get("status"), change.new.get("status")) or not before.guarded(state):
         return []
     source = f"{change.kind}/{change.name}"
     detail = f"the status of {change.subject} is what its controller reports, and pods and rollbacks go by it"
@@ -233,11 +234,12 @@ def _selected_alike(old: Workload, new: Workload) -> bool:
 
 
 def _available_since(change: Change, old: Workload | None, new: Workload | None, state: State) -> datetime | None:
-    if old is None or new is None or old.template is new.template or not state.available:
+    if old is None or new is None or change.operation is not Operation.UPDATE:
         return None
-    if change.operation is not Operation.UPDATE or (old.template == new.template and old.paused == new.paused):
+    recorded = state.available.get(objects.uid(old.raw))
+    if not recorded or (old.paused == new.paused and old.same_template(new)):
         return None
-    return state.available.get((objects.uid(old.raw), new.template_hash))
+    return recorded.get(new.template_hash)
 
 
 def _kinds(
@@ -251,7 +253,7 @@ def _kinds(
     if after is None:
         return (ChangeKind.DELETE,)
     old, new = before.workload, after.workload
-    kinds = kinds_of_update(old, new, lambda _: available_since is not None, state.immutable_tags)
+    kinds = kinds_of_update(old, new, lambda: available_since is not None, state.immutable_tags)
     if leaves(before, after, state):
         kinds.add(ChangeKind.DECLASSIFY)
     if before.tier is not None and (gains_owner(old.raw, new.raw) or _volumes_go(old) < _volumes_go(new)):
@@ -261,7 +263,7 @@ def _kinds(
 
 def _volumes_go(workload: Workload) -> bool:
     """Whether a StatefulSet's claims, and with them its data, are deleted with it or when it shrinks."""
-    policy = objects.mapping(workload.raw, "spec", "persistentVolumeClaimRetentionPolicy")
+    policy = objects.mapping(workload.spec, "persistentVolumeClaimRetentionPolicy")
     return "Delete" in policy.values()
 
 

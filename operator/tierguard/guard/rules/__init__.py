@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tierguard.api.rule_values import RuleId
 from tierguard.api.rules import Rules
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.rules.dependencies import Dependencies
 from tierguard.guard.rules.disruption_budget import DisruptionBudget
 from tierguard.guard.rules.evidence import Evidence

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 
 from tierguard.disruption import Budget, Controller
 from tierguard.guard.model import objects
+from tierguard.guard.model.by_labels import ByLabels
 from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.state import BUDGET, State
 from tierguard.guard.model.workload import JOB_NAME, Workload
 from tierguard.guard.tiers.classified import Classified
-from tierguard.guard.tiers.neighbours import ByLabels, Neighbours, neighbours
+from tierguard.guard.tiers.neighbours import Neighbours, neighbours
 
 SCALED_KINDS = frozenset({"Deployment", "StatefulSet"})
 """Kinds that are to have a budget: a drain passes over the pods of DaemonSets."""

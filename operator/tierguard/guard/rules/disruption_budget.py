@@ -149,7 +149,7 @@ def _pending(situation: Situation, settings: DisruptionBudgetRule) -> bool:
 
 def _command(workload: Workload, maximum: int | str) -> str | None:
     """The command that makes a budget for `workload`; None where its selector cannot be read."""
-    raw = objects.mapping(workload.raw, "spec", "selector")
+    raw = objects.mapping(workload.spec, "selector")
     try:
         selector = LabelSelector.compile(raw)
     except ValueError:

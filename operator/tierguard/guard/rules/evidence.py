@@ -9,7 +9,6 @@ from tierguard.api.rule_values import RuleId
 from tierguard.api.rules import EvidenceRule, Proof
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
-from tierguard.guard.model.images import image_references
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
 
@@ -101,7 +100,7 @@ def _not_spoken_of(workload: Workload, written: str) -> list[str]:
     listed = frozenset(written.replace(",", " ").split())
     listed |= {entry.rpartition("@")[2] for entry in listed if "@" in entry}
     found: dict[str, None] = {}
-    for reference in image_references(workload.pod_spec):
+    for reference in workload.images:
         wanted = reference.digest or reference.image
         if not _spoken_of(wanted, listed, digest=bool(reference.digest)):
             found[wanted] = None

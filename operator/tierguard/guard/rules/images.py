@@ -7,7 +7,8 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import Pinning, RuleId
 from tierguard.api.rules import ImagesRule
 from tierguard.guard.model import objects
-from tierguard.guard.model.images import VOLUMES, ImageReference, image_references
+from tierguard.guard.model.images import ImageReference
+from tierguard.guard.model.pod import VOLUMES
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
 _SHOWN = 45
@@ -34,7 +35,7 @@ class Images:
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation a container or volume and reason, containers first."""
         assert isinstance(settings, ImagesRule)  # noqa: S101 - the registry pairs block and rule
-        for reference in image_references(situation.subject.workload.pod_spec):
+        for reference in situation.subject.workload.images:
             yield from _image(reference, settings)
 
 

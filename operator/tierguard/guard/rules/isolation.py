@@ -6,11 +6,10 @@ from typing import ClassVar
 from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import Presence, RuleId
 from tierguard.api.rules import IsolationRule
-from tierguard.guard.model import objects
+from tierguard.guard.model.by_labels import ByLabels
 from tierguard.guard.model.state import NETWORK_POLICY, State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import SERVING, Situation, Violation
-from tierguard.guard.tiers.neighbours import ByLabels
 from tierguard.labels import LabelSelector
 
 
@@ -32,7 +31,7 @@ class Isolation:
         if settings.network_policy is not Presence.REQUIRED:
             return
         workload = situation.subject.workload
-        if objects.value(workload.pod_spec, "hostNetwork") is True:
+        if workload.pod.host_network:
             yield Violation(
                 "HostNetwork",
                 "the pods are on the host's network, where no NetworkPolicy isolates them",

@@ -24,11 +24,11 @@ class Priority:
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation."""
         assert isinstance(settings, PriorityRule)  # noqa: S101 - the registry pairs block and rule
-        found = objects.value(situation.subject.workload.pod_spec, "priorityClassName")
+        found = situation.subject.workload.pod.priority_class_name
         if found in settings.class_names:
             return
         allowed = " or ".join(settings.class_names[:3]) + (" …" if len(settings.class_names) > 3 else "")  # noqa: PLR2004
-        written = objects.printable(str(found), 63) if found else ""
+        written = objects.printable(found, 63) if found else ""
         yield Violation(
             "WrongPriorityClass",
             f"the pods have priority class {written}" if written else "the pods have no priority class",

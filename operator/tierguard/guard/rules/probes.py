@@ -9,7 +9,7 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import Presence, RuleId
 from tierguard.api.rules import ProbesRule
 from tierguard.guard.model import objects
-from tierguard.guard.model.containers import Container, containers
+from tierguard.guard.model.containers import Container
 from tierguard.guard.rules.rule import SERVING, Situation, Violation
 
 _PERIOD_SECONDS = 10
@@ -44,21 +44,21 @@ class Probes:
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation a container and reason."""
         assert isinstance(settings, ProbesRule)  # noqa: S101 - the registry pairs block and rule
-        for container in containers(situation.subject.workload.pod_spec):
+        for container in situation.subject.workload.containers:
             if container.stays:
                 yield from _presence(container, settings)
                 yield from _liveness(container, settings)
 
 
 def _presence(container: Container, settings: ProbesRule) -> Iterator[Violation]:
-    if settings.readiness is Presence.REQUIRED and not _check(container, "readinessProbe"):
+    if settings.readiness is Presence.REQUIRED and not _check(container, container.spec.readiness_probe):
         yield Violation(
             "NoReadinessProbe",
             f"no readinessProbe in {container}",
             "add a readinessProbe that asks whether it can serve",
             about=f"{container.name}/readiness",
         )
-    if settings.liveness is Presence.REQUIRED and not _check(container, "livenessProbe"):
+    if settings.liveness is Presence.REQUIRED and not _check(container, container.spec.liveness_probe):
         yield Violation(
             "NoLivenessProbe",
             f"no livenessProbe in {container}",
@@ -68,18 +68,18 @@ def _presence(container: Container, settings: ProbesRule) -> Iterator[Violation]
 
 
 def _liveness(container: Container, settings: ProbesRule) -> Iterator[Violation]:
-    check = _check(container, "livenessProbe")
+    probe = container.spec.liveness_probe
+    check = _check(container, probe)
     if not check:
         return
     about = f"{container.name}/liveness"
-    if settings.distinct and check == _check(container, "readinessProbe"):
+    if settings.distinct and check == _check(container, container.spec.readiness_probe):
         yield Violation(
             "SameCheck",
             f"liveness asks the same as readiness ({_shown(check)}) in {container}",
             "let livenessProbe ask for the process alone, not for what readinessProbe asks",
             about=about,
         )
-    probe = objects.mapping(container.raw, "livenessProbe")
     period = _count(probe, "periodSeconds", _PERIOD_SECONDS)
     failures = _count(probe, "failureThreshold", _FAILURE_THRESHOLD)
     asked = settings.liveness_tolerance_seconds or 0
@@ -108,11 +108,11 @@ def _count(probe: Mapping[str, Any], field: str, otherwise: int) -> int:
     return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else otherwise
 
 
-def _check(container: Container, probe: str) -> Check:
+def _check(container: Container, probe: Mapping[str, Any]) -> Check:
     """What a probe of `container` asks; empty where there is none. Handlers of a later Kubernetes count as written."""
     return {
         kind: _resolved(kind, handler, container)
-        for kind, handler in objects.mapping(container.raw, probe).items()
+        for kind, handler in probe.items()
         if isinstance(handler, dict) and handler
     }
 
@@ -132,9 +132,9 @@ def _resolved(kind: str, handler: Mapping[str, Any], container: Container) -> di
 def _port(written: object, container: Container) -> object:
     if not isinstance(written, str):
         return written
-    for port in objects.sequence(container.raw, "ports"):
-        if objects.value(port, "name") == written:
-            return objects.value(port, "containerPort")
+    for port in container.spec.ports:
+        if port.name == written:
+            return port.container_port
     number = len(written) <= _LONGEST_PORT and written.isascii() and written.isdecimal()
     return int(written) if number else written
 

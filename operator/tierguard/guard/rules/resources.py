@@ -7,9 +7,7 @@ from typing import Any, ClassVar
 from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import ResourceName, RuleId
 from tierguard.api.rules import ResourcesRule
-from tierguard.guard.model import objects
-from tierguard.guard.model.containers import Container, containers
-from tierguard.guard.model.objects import KubeObject
+from tierguard.guard.model.containers import Container
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
 
 _QUANTITY = re.compile(r"\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?", re.ASCII)
@@ -36,20 +34,14 @@ class Resources:
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation a container and reason, which lists what is missing."""
         assert isinstance(settings, ResourcesRule)  # noqa: S101 - the registry pairs block and rule
-        pod_spec = situation.subject.workload.pod_spec
-        requests = _uncovered(settings.requests, _requests(pod_spec))
-        limits = _uncovered(settings.limits, _limits(pod_spec))
-        for container in containers(pod_spec):
-            yield from _missing("request", requests, _requests(container.raw), container)
-            yield from _missing("limit", limits, _limits(container.raw), container)
-
-
-def _limits(parent: KubeObject) -> Mapping[str, Any]:
-    return objects.mapping(parent, "resources", "limits")
-
-
-def _requests(parent: KubeObject) -> Mapping[str, Any]:
-    return {**_limits(parent), **objects.mapping(parent, "resources", "requests")}
+        workload = situation.subject.workload
+        whole = workload.pod.resources
+        requests = _uncovered(settings.requests, {**whole.limits, **whole.requests})
+        limits = _uncovered(settings.limits, whole.limits)
+        for container in workload.containers:
+            own = container.spec.resources
+            yield from _missing("request", requests, {**own.limits, **own.requests}, container)
+            yield from _missing("limit", limits, own.limits, container)
 
 
 def _uncovered(names: Iterable[ResourceName], written: Mapping[str, Any]) -> list[ResourceName]:

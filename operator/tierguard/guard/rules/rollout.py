@@ -52,7 +52,7 @@ class Rollout:
         """Yield at most one violation of what a rollout takes away, and one each of what it waits for and keeps."""
         assert isinstance(settings, RolloutRule)  # noqa: S101 - the registry pairs block and rule
         workload = situation.subject.workload
-        strategy = objects.mapping(workload.raw, "spec", _STRATEGY.get(workload.kind, "strategy"))
+        strategy = objects.mapping(workload.spec, _STRATEGY.get(workload.kind, "strategy"))
         rolling = objects.mapping(strategy, "rollingUpdate")
         most = settings.max_unavailable
         # One that is scaled to zero comes back by scaling, which no rule stops.
@@ -71,8 +71,8 @@ class Rollout:
             detail = f"spec.{_STRATEGY[workload.kind]}.rollingUpdate: {objects.printable(str(error), _SHOWN)}"
             remedy = _remedy(workload.kind, most)
             yield Violation("UnreadableRollingUpdate", detail, remedy, about="maxUnavailable", gap=_BEYOND_COUNTING)
-        yield from _waits(workload.kind, objects.mapping(workload.raw, "spec"), settings.min_ready_seconds or 0)
-        yield from _keeps(objects.mapping(workload.raw, "spec"), settings.revision_history_limit or 0)
+        yield from _waits(workload.kind, workload.spec, settings.min_ready_seconds or 0)
+        yield from _keeps(workload.spec, settings.revision_history_limit or 0)
 
 
 def _deployment(recreate: bool, rolling: Mapping[str, Any], pods: int, most: int) -> Iterator[Violation]:  # noqa: FBT001
@@ -212,5 +212,5 @@ def _counted(pods: int) -> str:
 
 
 def _number(parent: Mapping[str, Any], field: str, otherwise: int) -> int:
-    found = parent.get(field)
+    found = objects.value(parent, field)
     return found if isinstance(found, int) and not isinstance(found, bool) else otherwise

@@ -10,7 +10,7 @@ from tierguard.api.rule_values import RuleId
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model.decision import Effect
 from tierguard.guard.model.state import State
-from tierguard.guard.model.workload import WORKLOAD_KINDS
+from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.tiers.classify import Classified
 
 SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})

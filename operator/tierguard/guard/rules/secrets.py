@@ -1,14 +1,14 @@
 """Rule `secrets`: no secret reaches a container through its environment."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import EnvironmentSecrets, RuleId
 from tierguard.api.rules import SecretsRule
 from tierguard.guard.model import objects
-from tierguard.guard.model.images import CONTAINER_PARTS
+from tierguard.guard.model.pod import CONTAINER_PARTS, ContainerSpec, EnvVar
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
 _SHOWN = 32
@@ -54,14 +54,14 @@ class Secrets:
         assert isinstance(settings, SecretsRule)  # noqa: S101 - the registry pairs block and rule
         if settings.environment is not EnvironmentSecrets.FORBIDDEN:
             return
+        pod = situation.subject.workload.pod
         for part in CONTAINER_PARTS:
-            for container in objects.sequence(situation.subject.workload.pod_spec, part):
-                if isinstance(container, Mapping):
-                    yield from _container(container)
+            for container in pod.part(part):
+                yield from _container(container)
 
 
-def _container(container: Mapping[str, Any]) -> Iterator[Violation]:
-    name = objects.printable(str(container.get("name") or ""), 63)
+def _container(container: ContainerSpec) -> Iterator[Violation]:
+    name = objects.printable(container.name, 63)
     referred = [*_referred(container)]
     if referred:
         yield Violation(
@@ -87,37 +87,36 @@ def _named(names: list[str]) -> str:
     return objects.printable(names[0], _SHOWN) + more
 
 
-def _referred(container: Mapping[str, Any]) -> Iterator[str]:
-    for variable in objects.sequence(container, "env"):
-        if objects.mapping(variable, "valueFrom", "secretKeyRef"):
-            yield _variable(variable)
-    for source in objects.sequence(container, "envFrom"):
-        if secret := objects.mapping(source, "secretRef"):
-            yield f"all of Secret {objects.printable(str(secret.get('name') or ''), 63)}"
+def _referred(container: ContainerSpec) -> Iterator[str]:
+    for variable in container.env:
+        if variable.value_from is not None and variable.value_from.secret_key_ref is not None:
+            yield objects.printable(variable.name, 63)
+    for source in container.env_from:
+        if source.secret_ref is not None:
+            yield f"all of Secret {objects.printable(source.secret_ref.name, 63)}"
 
 
-def _written_out(container: Mapping[str, Any]) -> Iterator[str]:
-    for variable in objects.sequence(container, "env"):
-        value, name = objects.value(variable, "value"), str(objects.value(variable, "name") or "")
-        if isinstance(value, str) and _is_secret(name, value):
-            yield _variable(variable)
+def _written_out(container: ContainerSpec) -> Iterator[str]:
+    for variable in container.env:
+        if variable.value is not None and _is_secret(variable.name, variable.value):
+            yield objects.printable(variable.name, 63)
 
 
-def telling(variables: Iterable[Any]) -> list[dict[str, Any]]:
+def telling(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:
     """Those of `variables` that this rule speaks of, at most `MOST_TOLD`, with short values of which it says the same.
 
     It is what is kept of an environment that is too large to be kept.
     """
     found: list[dict[str, Any]] = []
     for variable in variables:
-        value, name = objects.value(variable, "value"), str(objects.value(variable, "name") or "")
-        if secret := objects.mapping(variable, "valueFrom", "secretKeyRef"):
-            kept: dict[str, Any] = {"valueFrom": {"secretKeyRef": {"name": str(secret.get("name") or "")[:253]}}}
-        elif isinstance(value, str) and _is_secret(name, value):
+        source = variable.value_from
+        if source is not None and source.secret_key_ref is not None:
+            kept: dict[str, Any] = {"valueFrom": {"secretKeyRef": {"name": source.secret_key_ref.name[:253]}}}
+        elif variable.value is not None and _is_secret(variable.name, variable.value):
             kept = {"value": _STANDS_FOR_SECRET}
         else:
             continue
-        found.append({"name": objects.printable(name, 63), **kept})
+        found.append({"name": objects.printable(variable.name, 63), **kept})
         if len(found) == MOST_TOLD:
             break
     return found
@@ -133,7 +132,3 @@ def _is_secret(name: str, written: str) -> bool:
     if ("://" in value and _USERINFO.search(value)) or ("-----BEGIN" in value and _PRIVATE_KEY.search(value)):
         return True
     return bool(_NAMES.search(name)) and not _NO_SECRET.search(name) and not _PLAIN.fullmatch(value)
-
-
-def _variable(variable: Any) -> str:
-    return objects.printable(str(objects.value(variable, "name") or ""), 63)

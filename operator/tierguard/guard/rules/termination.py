@@ -7,7 +7,7 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import RuleId
 from tierguard.api.rules import TerminationRule
 from tierguard.guard.model import objects
-from tierguard.guard.model.containers import Container, containers
+from tierguard.guard.model.containers import Container
 from tierguard.guard.rules.rule import SERVING, Situation, Violation
 
 _GRACE_PERIOD_SECONDS = 30
@@ -31,8 +31,8 @@ class Termination:
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation of the pod's own time, then at most one a container and reason."""
         assert isinstance(settings, TerminationRule)  # noqa: S101 - the registry pairs block and rule
-        pod_spec, asked = situation.subject.workload.pod_spec, settings.grace_period_seconds
-        written = _seconds(pod_spec, _FIELD)
+        workload, asked = situation.subject.workload, settings.grace_period_seconds
+        written = workload.pod.termination_grace_period_seconds
         grace = _GRACE_PERIOD_SECONDS if written is None else written
         if grace < asked:
             yield Violation(
@@ -42,14 +42,14 @@ class Termination:
                 about="pod",
                 gap=asked - grace,
             )
-        for container in containers(pod_spec):
+        for container in workload.containers:
             if container.stays:
                 yield from _hook(container, grace)
                 yield from _probes(container, asked)
 
 
 def _hook(container: Container, grace: int) -> Iterator[Violation]:
-    slept = _seconds(container.raw, "lifecycle", "preStop", "sleep", "seconds") or 0
+    slept = _seconds(container.spec.lifecycle, "preStop", "sleep", "seconds") or 0
     if slept > 0 and slept >= grace:
         yield Violation(
             "PreStopTooLong",
@@ -62,7 +62,9 @@ def _hook(container: Container, grace: int) -> Iterator[Violation]:
 
 
 def _probes(container: Container, asked: int) -> Iterator[Violation]:
-    written = ((_seconds(container.raw, probe, _FIELD), probe) for probe in ("livenessProbe", "startupProbe"))
+    spec = container.spec
+    probes = (("livenessProbe", spec.liveness_probe), ("startupProbe", spec.startup_probe))
+    written = ((_seconds(probe, _FIELD), name) for name, probe in probes)
     grace, probe = min(((seconds, probe) for seconds, probe in written if seconds is not None), default=(asked, ""))
     if grace < asked:
         yield Violation(

@@ -10,6 +10,7 @@ from typing import Any
 from tierguard.guard.model import objects
 from tierguard.guard.model.facts import Node, PlacedPod, Taint
 from tierguard.guard.model.objects import KubeObject, Labels
+from tierguard.guard.model.pod import PodSpec
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.labels import LabelSelector
@@ -65,41 +66,36 @@ class Spread:
 
 def pods_of(workload: Workload, state: State) -> tuple[PlacedPod, ...]:
     """The pods in the namespace of `workload` that its own selector selects."""
-    selector = _selector(objects.value(workload.raw, "spec", "selector"))
+    selector = _selector(objects.value(workload.spec, "selector"))
     pods = tuple(state.pods_in.get(workload.namespace, {}).values())
     return tuple(pod for pod in pods if selector.matches(_spelt(pod.labels)))
 
 
-def spread(key: str, pod_spec: KubeObject, nodes: Iterable[Node], pods: Iterable[PlacedPod]) -> Spread:
-    """The ready ones of `pods` over the domains of `key`, of those `nodes` that a pod of `pod_spec` may mean.
+def spread(key: str, pod: PodSpec, nodes: Iterable[Node], pods: Iterable[PlacedPod]) -> Spread:
+    """The ready ones of `pods` over the domains of `key`, of those `nodes` that a pod like `pod` may mean.
 
     A node without any of the topology keys that bind the pod is none to the scheduler.
     """
-    binding = (c.get("topologyKey") for c in constraints(pod_spec) if c.get("whenUnsatisfiable") == BINDING)
+    binding = (c.get("topologyKey") for c in pod.topology_spread_constraints if c.get("whenUnsatisfiable") == BINDING)
     keys = {key, *(named for named in binding if isinstance(named, str))}
     ready: dict[str, int] = {}
-    for pod in pods:
-        if pod.ready and pod.node:
-            ready[pod.node] = ready.get(pod.node, 0) + 1
+    for placed in pods:
+        if placed.ready and placed.node:
+            ready[placed.node] = ready.get(placed.node, 0) + 1
     found: dict[str, Domain] = {}
     for node in nodes:
         if not keys <= node.labels.keys():
             continue
         name = str(node.labels[key])
         known = found.get(name, Domain(name, 0, open=False, matched=False))
-        matched = attracts(node, pod_spec)
+        matched = attracts(node, pod)
         found[name] = Domain(
             name,
             known.pods + (ready.get(node.name, 0) if matched else 0),
-            known.open or (matched and tolerated(node, pod_spec)),
+            known.open or (matched and tolerated(node, pod)),
             known.matched or matched,
         )
     return Spread(key, tuple(found[name] for name in sorted(found)))
-
-
-def constraints(pod_spec: KubeObject) -> tuple[Mapping[str, Any], ...]:
-    """The topology spread constraints of `pod_spec`."""
-    return tuple(found for found in objects.sequence(pod_spec, CONSTRAINTS) if isinstance(found, dict))
 
 
 def spreads(constraint: KubeObject, workload: Workload) -> bool:
@@ -117,31 +113,30 @@ def spreads(constraint: KubeObject, workload: Workload) -> bool:
     return selector.matches(labels) and keys.isdisjoint(of_pod) and (bool(keys) or not selector.everything)
 
 
-def attracts(node: Node, pod_spec: KubeObject) -> bool:
-    """Whether nodeSelector and the required node affinity of `pod_spec` let a pod go to `node`, as RequiredNodeAffinity."""
-    if any(node.labels.get(key) != value for key, value in objects.mapping(pod_spec, "nodeSelector").items()):
+def attracts(node: Node, pod: PodSpec) -> bool:
+    """Whether nodeSelector and the required node affinity of `pod` let it go to `node`, as RequiredNodeAffinity."""
+    if any(node.labels.get(key) != value for key, value in pod.node_selector.items()):
         return False
-    terms = _required_terms(pod_spec)
+    terms = _required_terms(pod)
     return terms is None or any(_term_matches(term, node) for term in terms)
 
 
-def tolerated(node: Node, pod_spec: KubeObject) -> bool:
-    """Whether a pod of `pod_spec` bears all taints of `node` that keep pods away; a cordon is one."""
-    tolerations = [t for t in objects.sequence(pod_spec, "tolerations") if isinstance(t, dict)]
+def tolerated(node: Node, pod: PodSpec) -> bool:
+    """Whether `pod` bears all taints of `node` that keep pods away; a cordon is one."""
     taints = node.taints if node.schedulable else (*node.taints, _CORDON)
     return all(
-        taint.effect not in _KEEPS_AWAY or any(_tolerates(toleration, taint) for toleration in tolerations)
+        taint.effect not in _KEEPS_AWAY or any(_tolerates(toleration, taint) for toleration in pod.tolerations)
         for taint in taints
     )
 
 
-def confined_to(pod_spec: KubeObject, key: str) -> str | None:
-    """The only value of the node label `key` that `pod_spec` lets its pods go to, where it says that itself."""
-    named = objects.mapping(pod_spec, "nodeSelector").get(key)
+def confined_to(pod: PodSpec, key: str) -> str | None:
+    """The only value of the node label `key` that `pod` lets itself go to, where it says that itself."""
+    named = pod.node_selector.get(key)
     if isinstance(named, str):
         return named
     values: set[str] = set()
-    for term in _required_terms(pod_spec) or ():
+    for term in _required_terms(pod) or ():
         allowed = [
             frozenset(str(value) for value in objects.sequence(expression, "values"))
             for expression in objects.sequence(term, "matchExpressions")
@@ -165,9 +160,9 @@ def _spelt(labels: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in labels.items() if isinstance(value, str)}
 
 
-def _required_terms(pod_spec: KubeObject) -> list[Mapping[str, Any]] | None:
+def _required_terms(pod: PodSpec) -> list[Mapping[str, Any]] | None:
     """The terms of which a node must match one; None where nothing is required. Empty ones match no node."""
-    affinity = objects.mapping(pod_spec, "affinity", "nodeAffinity")
+    affinity = objects.mapping(pod.affinity, "nodeAffinity")
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if not isinstance(required, dict):
         return None

@@ -1,6 +1,6 @@
 """Rule `topology-spread`: the pods of a workload are spread over the zones, by a constraint that binds the scheduler."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
@@ -41,7 +41,7 @@ class TopologySpread:
         """Yield at most one violation of what is written for each key, in the policy's order, then what nodes make of it."""
         assert isinstance(settings, TopologySpreadRule)  # noqa: S101 - the registry pairs block and rule
         workload = situation.subject.workload
-        constraints = placement.constraints(workload.pod_spec)
+        constraints = workload.pod.topology_spread_constraints
         nodes = tuple(situation.state.nodes.values())
         pods = placement.pods_of(workload, situation.state) if nodes else ()
         for key in settings.topology_keys:
@@ -50,13 +50,13 @@ class TopologySpread:
             if found is not None:
                 yield found
             if nodes:
-                spread = placement.spread(key, workload.pod_spec, nodes, pods)
+                spread = placement.spread(key, workload.pod, nodes, pods)
                 yield from _closed(spread, written, workload)
                 yield from _skewed(spread, settings, workload)
 
 
 def _written(
-    constraints: list[Mapping[str, Any]], key: str, settings: TopologySpreadRule, workload: Workload
+    constraints: Sequence[Mapping[str, Any]], key: str, settings: TopologySpreadRule, workload: Workload
 ) -> Violation | None:
     if not constraints:
         return Violation(
@@ -67,7 +67,7 @@ def _written(
     problems = [_problem(constraint, key, settings, workload) for constraint in ordered]
     if None not in problems:
         return problems[0]
-    domain = placement.confined_to(workload.pod_spec, key)
+    domain = placement.confined_to(workload.pod, key)
     if domain is None:
         return None
     return Violation(
@@ -123,7 +123,9 @@ def _problem(
     return None
 
 
-def _closed(spread: placement.Spread, constraints: list[Mapping[str, Any]], workload: Workload) -> Iterator[Violation]:
+def _closed(
+    spread: placement.Spread, constraints: Sequence[Mapping[str, Any]], workload: Workload
+) -> Iterator[Violation]:
     """The domains that hold pods back because they count as empty ones, though none of the pods may go there."""
     binding = [
         constraint

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.scope import GUARDED_TIERS, tier_of_label
+from tierguard.guard.model.scoped import scoped
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 
@@ -32,11 +33,18 @@ class Classified:
         """Whether some freeze, window or policy selects it, or its tier alone asks for announced deletion."""
         if self.critical or self.policies:
             return True
-        return any(self.selected_by(hold) for hold in (*state.freezes, *state.windows))
+        return bool(self.selected(state.freezes) or self.selected(state.windows))
 
     def selected_by(self, hold: Hold) -> bool:
         """Whether the freeze or window `hold` selects the workload, whether or not it is active."""
         return self.tier in hold.tiers and hold.scope.matches(self.namespace_labels, self.candidates)
+
+    def selected(self, holds: tuple[Hold, ...]) -> tuple[Hold, ...]:
+        """Those of the freezes or windows that select the workload, whether or not they are active."""
+        if self.tier is None or not holds:
+            return ()
+        found = scoped(holds).selecting(self.namespace_labels, self.candidates)
+        return tuple(hold for hold in found if self.tier in hold.tiers)
 
     @property
     def candidates(self) -> tuple[Labels, ...]:
@@ -56,7 +64,7 @@ def alone(
     parent = state.owner_of(workload.raw, namespace) if depth else None
     owner = None if parent is None else alone(parent, namespace, namespace_labels, state, depth - 1)
     candidates = _candidates(workload, owner)
-    policies = tuple(policy for policy in state.policies if policy.scope.matches(namespace_labels, candidates))
+    policies = scoped(state.policies).selecting(namespace_labels, candidates)
     tiers = [tier for tier in _tiers(workload, namespace_labels, policies, owner) if tier is not None]
     return Classified(workload, min(tiers, default=None), namespace_labels, policies, owner)
 

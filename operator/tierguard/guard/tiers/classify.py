@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from tierguard.guard.model.objects import Labels
-from tierguard.guard.model.references import claims
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.tiers.classified import Classified, alone
@@ -44,7 +43,7 @@ def _ties(workload: Workload, there: Neighbours) -> Iterator[Classified]:
         yield from there.adopters(workload.labels)
     if workload.kind == "Pod" and (member := there.member_of(workload.name)) is not None:
         yield member
-    for claim in claims(workload):
+    for claim in workload.claims:
         yield from there.users_of_claim(claim)
     yield from there.serving_beside(workload.template_labels)
 

@@ -16,14 +16,15 @@ def leaves(before: Classified, after: Classified, state: State) -> bool:
         return True
     if set(before.policies) - set(after.policies):
         return True
-    return any(before.selected_by(hold) and not after.selected_by(hold) for hold in (*state.freezes, *state.windows))
+    holds = ((before.selected(found), after.selected(found)) for found in (state.freezes, state.windows))
+    return any(set(was) - set(is_) for was, is_ in holds)
 
 
 def joins(before: Classified, after: Classified, state: State) -> bool:
     """Whether the change brings a workload into what some freeze selects: to those that it holds, it is then a new one."""
     if before.candidates == after.candidates and before.namespace_labels == after.namespace_labels:
         return False
-    return any(after.selected_by(freeze) and not before.selected_by(freeze) for freeze in state.freezes)
+    return bool(set(after.selected(state.freezes)) - set(before.selected(state.freezes)))
 
 
 def _label_maps(classified: Classified) -> tuple[Labels, Labels]:
