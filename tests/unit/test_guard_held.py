@@ -309,8 +309,8 @@ def subject() -> Classified:
 
 
 def matching_of(case: Case) -> Matching:
-    frozen = [compile_freeze(hold.raw) for hold in case.frozen]
-    opened = [compile_window(hold.raw) for hold in case.windows]
+    frozen = tuple(compile_freeze(hold.raw) for hold in case.frozen)
+    opened = tuple(compile_window(hold.raw) for hold in case.windows)
     # Dates that fall into skipped hours are refused as never occurring; that is for the schedule's own tests.
     assume(all(hold.broken is None for hold in (*frozen, *opened)))
     available = None if case.available is None else beginning(case.anchor) + case.available * MINUTE
@@ -406,8 +406,8 @@ def possible_from(
     kinds: tuple[ChangeKind, ...] = (ChangeKind.ROLLOUT,),
     available: str | None = None,
 ) -> datetime | None:
-    frozen = [hold for hold in holds if hold.kind == "OperationalFreeze"]
-    opened = [hold for hold in holds if hold.kind == "ChangeWindow"]
+    frozen = tuple(hold for hold in holds if hold.kind == "OperationalFreeze")
+    opened = tuple(hold for hold in holds if hold.kind == "ChangeWindow")
     since = None if available is None else at(available)
     return Matching.of((subject(),), frozen, opened, kinds, since).possible_from(at(now))
 

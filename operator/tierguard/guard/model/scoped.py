@@ -33,7 +33,7 @@ class Scoped(Generic[S]):
         self._within: dict[int, tuple[Labels, ByLabels[int]]] = {}
 
     def selecting(self, namespace: Labels, candidates: Iterable[Labels]) -> tuple[S, ...]:
-        """Those that mean something in a namespace with the labels `namespace` that has any of the labels in `candidates`."""
+        """Those that mean what has any of the labels in `candidates`, in a namespace of these labels."""
         there = self._there(namespace)
         numbers = {number for labels in candidates for number in there.selecting(labels)}
         return tuple(self._things[number] for number in sorted(numbers)) if numbers else ()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from tierguard.api.model import ApiModel
@@ -127,8 +128,13 @@ def _is_secret(name: str, written: str) -> bool:
     value = written[:_LONGEST_VALUE]
     if "$(" in value:
         value = _EXPANDED.sub("", value)
-    if len(name) > _LONGEST_NAME:  # padding hides nothing: what it begins and ends with says what it is
-        name = name[: _LONGEST_NAME // 2] + name[-_LONGEST_NAME // 2 :]
     if ("://" in value and _USERINFO.search(value)) or ("-----BEGIN" in value and _PRIVATE_KEY.search(value)):
         return True
-    return bool(_NAMES.search(name)) and not _NO_SECRET.search(name) and not _PLAIN.fullmatch(value)
+    return _named_like_one(name) and not _PLAIN.fullmatch(value)
+
+
+@lru_cache(maxsize=4096)  # names come again and again, values do not
+def _named_like_one(name: str) -> bool:
+    if len(name) > _LONGEST_NAME:  # padding hides nothing: what it begins and ends with says what it is
+        name = name[: _LONGEST_NAME // 2] + name[-_LONGEST_NAME // 2 :]
+    return bool(_NAMES.search(name)) and not _NO_SECRET.search(name)
