@@ -128,6 +128,8 @@ def _is_secret(name: str, written: str) -> bool:
     value = written[:_LONGEST_VALUE]
     if "$(" in value:
         value = _EXPANDED.sub("", value)
+    if len(name) > _LONGEST_NAME:  # padding hides nothing: what it begins and ends with says what it is
+        name = name[: _LONGEST_NAME // 2] + name[-_LONGEST_NAME // 2 :]
     if ("://" in value and _USERINFO.search(value)) or ("-----BEGIN" in value and _PRIVATE_KEY.search(value)):
         return True
     return _named_like_one(name) and not _PLAIN.fullmatch(value)
@@ -135,6 +137,4 @@ def _is_secret(name: str, written: str) -> bool:
 
 @lru_cache(maxsize=4096)  # names come again and again, values do not
 def _named_like_one(name: str) -> bool:
-    if len(name) > _LONGEST_NAME:  # padding hides nothing: what it begins and ends with says what it is
-        name = name[: _LONGEST_NAME // 2] + name[-_LONGEST_NAME // 2 :]
     return bool(_NAMES.search(name)) and not _NO_SECRET.search(name)
