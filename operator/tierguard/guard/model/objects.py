@@ -82,7 +82,7 @@ def decoded(found: Any) -> Any:
         try:
             return _ANYTHING.decode(found)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _unreadable(error) from None
+            raise unreadable(error) from None
     if found.__class__ is Fields:
         return {key: decoded(each) for key, each in found.items()}
     return found
@@ -95,10 +95,11 @@ def _opened(found: msgspec.Raw) -> Any:
     try:
         return Fields(_FIELDS.decode(found))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(error) from None
+        raise unreadable(error) from None
 
 
-def _unreadable(error: Exception) -> Unreadable:
+def unreadable(error: Exception) -> Unreadable:
+    """What is raised where a part turns out to be no JSON, which `error` says."""
     return Unreadable(f"a part of the object is no JSON: {error}")
 
 

@@ -7,13 +7,12 @@ compared as a whole (probes, affinity, tolerations), it stays as it was decoded.
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
-from tierguard.guard.model.shape import Shape
+from tierguard.guard.model.shape import Part, Shape
 
-Part = Mapping[str, Any]
-"""A small part that is kept as it was decoded."""
-_NONE: dict[str, Any] = {}
+Fragment = Mapping[str, Any]
+"""A small part whose fields are read as they are."""
 
 READS = "tierguard.io/reads"
 """In a pod spec that was cut: what its pods read and claim, as lines of `Kind/name`."""
@@ -67,21 +66,84 @@ class Amounts(Typed, frozen=True):
     requests: dict[str, Any] = {}
 
 
+_ABSENT = Raw(b"")
+_ENV: Part[tuple[EnvVar, ...]] = Part("env", tuple[EnvVar, ...])
+_ENV_FROM: Part[tuple[EnvFrom, ...]] = Part("envFrom", tuple[EnvFrom, ...])
+_PORTS: Part[tuple[Port, ...]] = Part("ports", tuple[Port, ...])
+_RESOURCES: Part[Amounts] = Part("resources", Amounts)
+_MAPPING: Part[dict[str, Any]] = Part("mapping", dict[str, Any])
+_MAPPINGS: Part[tuple[dict[str, Any], ...]] = Part("mappings", tuple[dict[str, Any], ...])
+
+
 class ContainerSpec(Typed, frozen=True):
-    """A container of any sort."""
+    """A container of any sort. What is long, and hardly ever another one, is decoded when it is read."""
 
     name: str = "?"
     image: str = ""
     image_pull_policy: str = ""
     restart_policy: str = ""
-    env: tuple[EnvVar, ...] = ()
-    env_from: tuple[EnvFrom, ...] = ()
-    ports: tuple[Port, ...] = ()
-    resources: Amounts = Amounts()
-    readiness_probe: dict[str, Any] = {}
-    liveness_probe: dict[str, Any] = {}
-    startup_probe: dict[str, Any] = {}
-    lifecycle: dict[str, Any] = {}
+    env_written: Raw = field(default=_ABSENT, name="env")
+    env_from_written: Raw = field(default=_ABSENT, name="envFrom")
+    ports_written: Raw = field(default=_ABSENT, name="ports")
+    resources_written: Raw = field(default=_ABSENT, name="resources")
+    readiness_written: Raw = field(default=_ABSENT, name="readinessProbe")
+    liveness_written: Raw = field(default=_ABSENT, name="livenessProbe")
+    startup_written: Raw = field(default=_ABSENT, name="startupProbe")
+    lifecycle_written: Raw = field(default=_ABSENT, name="lifecycle")
+
+    @property
+    def env(self) -> tuple[EnvVar, ...]:
+        """The variables of its environment."""
+        return _ENV.of(self.env_written)
+
+    @property
+    def env_from(self) -> tuple[EnvFrom, ...]:
+        """The objects all of whose keys become variables."""
+        return _ENV_FROM.of(self.env_from_written)
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """Its ports."""
+        return _PORTS.of(self.ports_written)
+
+    @property
+    def resources(self) -> Amounts:
+        """What it requests and may not exceed."""
+        return _RESOURCES.of(self.resources_written)
+
+    @property
+    def readiness_probe(self) -> Fragment:
+        """What says whether it can serve."""
+        return _MAPPING.of(self.readiness_written)
+
+    @property
+    def liveness_probe(self) -> Fragment:
+        """What says whether it is hung."""
+        return _MAPPING.of(self.liveness_written)
+
+    @property
+    def startup_probe(self) -> Fragment:
+        """What says whether it has started."""
+        return _MAPPING.of(self.startup_written)
+
+    @property
+    def lifecycle(self) -> Fragment:
+        """Its hooks."""
+        return _MAPPING.of(self.lifecycle_written)
+
+    @property
+    def frame(self) -> tuple[object, ...]:
+        """All of it but its images and its environment: as much as makes two of them the same to rules of neither."""
+        return (
+            self.name,
+            self.restart_policy,
+            bytes(self.ports_written),
+            bytes(self.resources_written),
+            bytes(self.readiness_written),
+            bytes(self.liveness_written),
+            bytes(self.startup_written),
+            bytes(self.lifecycle_written),
+        )
 
 
 class SecretVolume(Typed, frozen=True):
@@ -144,26 +206,75 @@ class Volume(Typed, frozen=True):
     storageos: SecretUser | None = None
 
 
+_VOLUMES: Part[tuple[Volume, ...]] = Part("volumes", tuple[Volume, ...])
+
+
 class PodSpec(Typed, frozen=True):
     """The spec of a pod."""
 
     containers: tuple[ContainerSpec, ...] = ()
     init_containers: tuple[ContainerSpec, ...] = ()
     ephemeral_containers: tuple[ContainerSpec, ...] = ()
-    volumes: tuple[Volume, ...] = ()
+    volumes_written: Raw = field(default=_ABSENT, name=VOLUMES)
     service_account_name: str = ""
     service_account: str = ""
     image_pull_secrets: tuple[Named, ...] = ()
     priority_class_name: str = ""
     host_network: bool = False
     termination_grace_period_seconds: int | None = None
-    topology_spread_constraints: tuple[dict[str, Any], ...] = ()
-    node_selector: dict[str, Any] = {}
-    affinity: dict[str, Any] = {}
-    tolerations: tuple[dict[str, Any], ...] = ()
-    resources: Amounts = Amounts()
+    spread_written: Raw = field(default=_ABSENT, name="topologySpreadConstraints")
+    node_selector_written: Raw = field(default=_ABSENT, name="nodeSelector")
+    affinity_written: Raw = field(default=_ABSENT, name="affinity")
+    tolerations_written: Raw = field(default=_ABSENT, name="tolerations")
+    resources_written: Raw = field(default=_ABSENT, name="resources")
     reads: str | None = field(default=None, name=READS)
     """Only where the rest was cut."""
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """What its containers can mount."""
+        return _VOLUMES.of(self.volumes_written)
+
+    @property
+    def topology_spread_constraints(self) -> tuple[Fragment, ...]:
+        """How the scheduler is to spread it and its like."""
+        return _MAPPINGS.of(self.spread_written)
+
+    @property
+    def node_selector(self) -> Fragment:
+        """The labels of nodes that it may go to."""
+        return _MAPPING.of(self.node_selector_written)
+
+    @property
+    def affinity(self) -> Fragment:
+        """Which nodes and which other pods it wants near, or not."""
+        return _MAPPING.of(self.affinity_written)
+
+    @property
+    def tolerations(self) -> tuple[Fragment, ...]:
+        """The taints of nodes that it bears."""
+        return _MAPPINGS.of(self.tolerations_written)
+
+    @property
+    def resources(self) -> Amounts:
+        """What it requests as a whole, and may not exceed."""
+        return _RESOURCES.of(self.resources_written)
+
+    @property
+    def frame(self) -> tuple[object, ...]:
+        """All of it but its images, its environment, its volumes and what it reads."""
+        return (
+            self.priority_class_name,
+            self.host_network,
+            self.termination_grace_period_seconds,
+            bytes(self.spread_written),
+            bytes(self.node_selector_written),
+            bytes(self.affinity_written),
+            bytes(self.tolerations_written),
+            bytes(self.resources_written),
+            tuple(container.frame for container in self.containers),
+            tuple(container.frame for container in self.init_containers),
+        )
 
     def part(self, name: str) -> tuple[ContainerSpec, ...]:
         """One of `CONTAINER_PARTS`."""

@@ -10,8 +10,12 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import inspect
 
+from tierguard.guard.model.memory import Memory
+from tierguard.guard.model.objects import unreadable
+
 T = TypeVar("T")
 
+_ENCODER = msgspec.json.Encoder()
 _DEEPEST = 64
 """Levels of types in each other: ours are a handful."""
 
@@ -20,33 +24,73 @@ class Shape(Generic[T]):
     """Makes values of one type."""
 
     def __init__(self, type_: type[T]) -> None:
-        self._type = type_
         self._decoder = msgspec.json.Decoder(type_)
         self._info = inspect.type_info(type_)
-        self._empty = msgspec.convert({}, type_)
+        many = isinstance(self._info, inspect.VarTupleType)
+        self._empty: T = self._decoder.decode(b"[]" if many else b"{}")
 
     def decoded(self, content: msgspec.Raw | bytes) -> T:
         """The value in JSON. Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError for what is no JSON."""
         try:
             return self._decoder.decode(content)
         except msgspec.ValidationError:
-            return self.of(msgspec.json.decode(content))
+            return self._made(msgspec.json.decode(content))
 
     def of(self, found: Any) -> T:
-        """The value in what was decoded already, without the parts that do not fit."""
+        """The value in what was decoded already, without the parts that do not fit.
+
+        It is written out as JSON first, as its own parts may stay undecoded (`Part`).
+        """
         if not found:
             return self._empty
-        try:
-            return msgspec.convert(found, self._type)
-        except msgspec.ValidationError:
-            kept = _fitting(found, self._info, _DEEPEST)
-            return self._empty if kept is None else msgspec.convert(kept, self._type)
+        content = _written(found)
+        return self._made(found) if content is None else self.decoded(content)
+
+    def _made(self, found: Any) -> T:
+        kept = _fitting(found, self._info, _DEEPEST)
+        return self._empty if kept is None else self._decoder.decode(_ENCODER.encode(kept))
+
+
+class Part(Generic[T]):
+    """A part that is left undecoded until a rule reads it, and is then decoded once for the same bytes.
+
+    The value is shared by everybody who reads the same: nobody may change it.
+    """
+
+    def __init__(self, name: str, type_: type[T], most: int = 512 * 1024) -> None:
+        self._shape = Shape(type_)
+        self._memory: Memory[T] = Memory(name, most)
+        self._empty = self._shape.of(None)
+
+    def of(self, written: msgspec.Raw) -> T:
+        """What `written` says; that of an absent part where it is one. Raises Unreadable for what is no JSON."""
+        key = bytes(written)
+        if not key:
+            return self._empty
+        found = self._memory.get(key)
+        if found is None:
+            try:
+                found = self._shape.decoded(key)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise unreadable(error) from None
+            self._memory.put(key, found)
+        return found
+
+
+def _written(found: Any) -> bytes | None:
+    """`found` as JSON; None where it cannot be: files may have numbers that no JSON reader takes."""
+    try:
+        return _ENCODER.encode(found)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return None
 
 
 def _fitting(found: Any, info: inspect.Type, depth: int) -> Any:
     """`found` without what does not fit `info`; None where it does not fit as a whole."""
     if depth == 0:
         return None
+    if isinstance(info, inspect.RawType):
+        return None if (content := _written(found)) is None else msgspec.Raw(content)
     if isinstance(info, inspect.UnionType):
         options = (_fitting(found, option, depth - 1) for option in info.types)
         return next((option for option in options if option is not None), None)

@@ -4,22 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from tierguard.guard.model import objects
-from tierguard.guard.model.containers import Container, containers
-from tierguard.guard.model.images import ImageReference, image_references
+from tierguard.guard.model.containers import Container
+from tierguard.guard.model.images import ImageReference
 from tierguard.guard.model.objects import KubeObject, Labels
 from tierguard.guard.model.once import once
-from tierguard.guard.model.pod import POD_SPEC, PodSpec
-from tierguard.guard.model.references import claims, references
-from tierguard.guard.model.template import essence_of_metadata, template_hash
+from tierguard.guard.model.pod import PodSpec
+from tierguard.guard.model.pod_template import PodTemplate, pod_template
 from tierguard.guard.model.workload_kinds import TEMPLATE, WORKLOAD_KINDS, WorkloadKind
 from tierguard.labels import LabelSelector
 
 JOB_NAME = "batch.kubernetes.io/job-name"
 """A label that the Job controller gives to its pods, and that no other pods have."""
-_NOTHING: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -63,14 +59,22 @@ class Workload:
         return objects.fields(self.raw, "spec")
 
     @once
+    def pods(self) -> PodTemplate:
+        """What is read of its pod template; a Pod is its own."""
+        if not self.entry.template:
+            return PodTemplate(self.raw)
+        *above, last = self.entry.template
+        return pod_template(objects.fields(self.raw, *above).get(last))
+
+    @property
     def template(self) -> KubeObject:
-        """Its pod template; a Pod is its own. Its fields are decoded or not."""
-        return objects.fields(self.raw, *self.entry.template)
+        """Its pod template, with fields that are decoded or not."""
+        return self.pods.fields
 
     @once
     def template_labels(self) -> Labels:
         """The labels that its pods carry."""
-        return objects.labels(self.template)
+        return self.pods.labels
 
     @once
     def selector(self) -> LabelSelector:
@@ -89,27 +93,27 @@ class Workload:
     @once
     def pod(self) -> PodSpec:
         """What is read of the `spec` of its pods."""
-        return pod_of(self.template.get("spec"))
+        return self.pods.pod
 
-    @once
+    @property
     def containers(self) -> tuple[Container, ...]:
         """The containers of its pods, but for those that people attach."""
-        return tuple(containers(self.pod))
+        return self.pods.containers
 
-    @once
+    @property
     def images(self) -> tuple[ImageReference, ...]:
         """The images that its pods run or mount."""
-        return tuple(image_references(self.pod))
+        return self.pods.images
 
-    @once
+    @property
     def references(self) -> frozenset[tuple[str, str]]:
         """What its pods read (see `references`)."""
-        return references(self.pod)
+        return self.pods.references
 
-    @once
+    @property
     def claims(self) -> frozenset[str]:
         """Names of the PersistentVolumeClaims that its pods name; those made from templates are not among them."""
-        return claims(self.pod)
+        return self.pods.claims
 
     @once
     def claim_prefixes(self) -> tuple[str, ...]:
@@ -132,31 +136,18 @@ class Workload:
         """Whether its controller rolls nothing out (Deployment) or starts nothing (Job, CronJob)."""
         return self.entry.paused is not None and objects.value(self.spec, *self.entry.paused[1:]) is True
 
-    @once
+    @property
     def template_hash(self) -> str:
         """The digest of its pod template."""
-        return template_hash(self.template)
+        return self.pods.hash
 
     def same_template(self, other: "Workload") -> bool:
         """Whether `other` has the same pod template, whoever wrote what into it."""
-        mine, others = self.template, other.template
-        keys = (mine.keys() | others.keys()) - {"spec"}
-        return mine is others or (
-            all(objects.same(mine.get(key), others.get(key)) for key in keys) and self.same_pods(other)
-        )
+        return self.pods.same(other.pods)
 
     def same_essence(self, other: "Workload") -> bool:
         """Whether a person wrote the same into the pod template of `other` (see `essence`)."""
-        return self.same_pods(other) and essence_of_metadata(self.template) == essence_of_metadata(other.template)
-
-    def same_pods(self, other: "Workload") -> bool:
-        """Whether `other` has pods of the same spec."""
-        mine, others = self.template.get("spec") or _NOTHING, other.template.get("spec") or _NOTHING
-        if mine is others or mine == others:
-            return True
-        if mine.__class__ is objects.Raw and self.pod != other.pod:
-            return False  # nearly always; what is not read may differ too
-        return objects.same(mine, others)
+        return self.pods.same_essence(other.pods)
 
     def settings(self) -> dict[str, Any]:
         """The rest of its spec: everything but the pod template, the replicas and the pause switch."""
@@ -173,17 +164,6 @@ class Workload:
     def __str__(self) -> str:
         """`Kind namespace/name`, as messages name it."""
         return f"{self.kind} {self.namespace}/{self.name}"
-
-
-def pod_of(spec: Any) -> PodSpec:
-    """What is read of a pod's `spec`, decoded or not. Raises Unreadable for what is no JSON."""
-    if spec.__class__ is not objects.Raw:
-        return POD_SPEC.of(spec)
-    try:
-        return POD_SPEC.decoded(spec)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message = f"spec of the pods: {error}"
-        raise objects.Unreadable(message) from None
 
 
 def _without(raw: KubeObject, entry: WorkloadKind) -> dict[str, Any]:
