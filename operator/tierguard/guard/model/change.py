@@ -128,8 +128,8 @@ def kinds_of_update(
     `immutable_tags` are prefixes of images whose tags the registry never moves.
     A change can be several things at once (a rollback that also scales to zero): whoever holds it must allow each.
     """
-    if objects.same(old.raw.get("spec"), new.raw.get("spec")):
-        return set()  # nearly every request: status, metadata, a GitOps apply that changes nothing
+    if old.raw.get("spec") == new.raw.get("spec"):
+        return set()  # status and metadata; what only differs in how it is written is found out below
     kinds = _scaling(old, new) | _template(old, new, was_available, immutable_tags)
     if not old.settled_as(new):
         kinds.add(ChangeKind.SETTINGS)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tierguard.guard.model import objects
 from tierguard.guard.model.pod import CONTAINER_PARTS, VOLUMES, PodSpec
@@ -42,7 +43,12 @@ class ImageReference:
 
 def digest_of(image: str) -> str:
     """The digest at the end of `image`, as `algorithm:hex`; empty where it has none."""
-    found = _DIGEST.search(image[-_LONGEST:])
+    return _digest_of(image[-_LONGEST:])
+
+
+@lru_cache(maxsize=4096)
+def _digest_of(end: str) -> str:
+    found = _DIGEST.search(end)
     if found is None or len(found[2]) != _DIGITS.get(found[1], len(found[2])):
         return ""
     return f"{found[1]}:{found[2]}"

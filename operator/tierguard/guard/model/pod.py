@@ -4,11 +4,12 @@ The names are those of the API (core/v1 PodSpec), in snake case. Where Kubernete
 compared as a whole (probes, affinity, tolerations), it stays as it was decoded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Raw, Struct, field
 
+from tierguard.guard.model.digest import encoded
 from tierguard.guard.model.shape import Part, Shape
 
 Fragment = Mapping[str, Any]
@@ -131,19 +132,15 @@ class ContainerSpec(Typed, frozen=True):
         """Its hooks."""
         return _MAPPING.of(self.lifecycle_written)
 
-    @property
-    def frame(self) -> tuple[object, ...]:
-        """All of it but its images and its environment: as much as makes two of them the same to rules of neither."""
-        return (
-            self.name,
-            self.restart_policy,
-            bytes(self.ports_written),
-            bytes(self.resources_written),
-            bytes(self.readiness_written),
-            bytes(self.liveness_written),
-            bytes(self.startup_written),
-            bytes(self.lifecycle_written),
-        )
+    def framed(self) -> Iterator[bytes]:
+        """All of it but its images and its environment, in an order of its own; none has a zero byte in it."""
+        yield encoded([self.name, self.restart_policy])
+        yield bytes(self.ports_written)
+        yield bytes(self.resources_written)
+        yield bytes(self.readiness_written)
+        yield bytes(self.liveness_written)
+        yield bytes(self.startup_written)
+        yield bytes(self.lifecycle_written)
 
 
 class SecretVolume(Typed, frozen=True):
@@ -260,21 +257,17 @@ class PodSpec(Typed, frozen=True):
         """What it requests as a whole, and may not exceed."""
         return _RESOURCES.of(self.resources_written)
 
-    @property
-    def frame(self) -> tuple[object, ...]:
-        """All of it but its images, its environment, its volumes and what it reads."""
-        return (
-            self.priority_class_name,
-            self.host_network,
-            self.termination_grace_period_seconds,
-            bytes(self.spread_written),
-            bytes(self.node_selector_written),
-            bytes(self.affinity_written),
-            bytes(self.tolerations_written),
-            bytes(self.resources_written),
-            tuple(container.frame for container in self.containers),
-            tuple(container.frame for container in self.init_containers),
-        )
+    def framed(self) -> Iterator[bytes]:
+        """The same of the whole pod, without its volumes and what it reads."""
+        settled = (self.priority_class_name, self.host_network, self.termination_grace_period_seconds)
+        yield encoded([*settled, len(self.containers), len(self.init_containers)])
+        yield bytes(self.spread_written)
+        yield bytes(self.node_selector_written)
+        yield bytes(self.affinity_written)
+        yield bytes(self.tolerations_written)
+        yield bytes(self.resources_written)
+        for container in (*self.containers, *self.init_containers):
+            yield from container.framed()
 
     def part(self, name: str) -> tuple[ContainerSpec, ...]:
         """One of `CONTAINER_PARTS`."""

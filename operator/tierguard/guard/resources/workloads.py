@@ -74,7 +74,7 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     tier = min((side.tier for side in sides if side.tier is not None), default=None)
     tied, gained = _tied(before, after, change.namespace, state)
     operation = frozen_operation(change, old, new, state, now)
-    invalid = invalid_tier(change.old, change.new)
+    invalid = invalid_tier(change.old, change.new, new)
     if tier is None and not (tied or operation.findings or invalid):
         return ALLOWED_AS_IS
     available_since = _available_since(change, old, new, state)

@@ -38,6 +38,10 @@ class Dependencies:
     block: ClassVar[str] = "dependencies"
     kinds: ClassVar[frozenset[str]] = AUTHORED
 
+    def by_frame(self, _: State) -> bool:
+        """It reads more."""
+        return False
+
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation an entry, in the order of the entries."""
         assert isinstance(settings, DependenciesRule)  # noqa: S101 - the registry pairs block and rule

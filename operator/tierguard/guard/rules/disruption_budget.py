@@ -53,6 +53,10 @@ class DisruptionBudget:
     block: ClassVar[str] = "disruption_budget"
     kinds: ClassVar[frozenset[str]] = SCALED_KINDS | {"DaemonSet"}
 
+    def by_frame(self, _: State) -> bool:
+        """It reads more."""
+        return False
+
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield what is wrong with the budgets. A drain passes DaemonSets over: they need none, but a readable one."""
         assert isinstance(settings, DisruptionBudgetRule)  # noqa: S101 - the registry pairs block and rule

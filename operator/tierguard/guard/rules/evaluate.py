@@ -6,11 +6,12 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 
-from tierguard.api.rule_values import Enforcement
+from tierguard.api.rule_values import Enforcement, RuleId
 from tierguard.api.rules import RuleBlock
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model.decision import Effect, Finding
 from tierguard.guard.model.hold import Policy
+from tierguard.guard.model.memory import Memory
 from tierguard.guard.model.state import State
 from tierguard.guard.rules import RULES, Rule, Violation
 from tierguard.guard.rules.rule import Situation
@@ -71,19 +72,48 @@ def judge(
 
 
 @lru_cache(maxsize=256)  # by identity: a changed policy is another one
-def _asked(policy: Policy) -> tuple[tuple[Rule, RuleBlock], ...]:
-    """The rules that `policy` asks for, with their settings."""
+def _asked(policy: Policy, kind: str) -> tuple[tuple[Rule, RuleBlock], ...]:
+    """The rules that `policy` asks for of workloads of `kind`, with their settings."""
     if policy.spec is None:
         return ()
-    blocks = ((rule, getattr(policy.spec.rules, rule.block)) for rule in RULES)
+    blocks = ((rule, getattr(policy.spec.rules, rule.block)) for rule in RULES if kind in rule.kinds)
     return tuple((rule, settings) for rule, settings in blocks if settings is not None)
 
 
 def _violations(situation: Situation) -> Iterator[tuple[Policy, Rule, Violation, Enforcement | None]]:
-    for policy in situation.subject.policies:
-        for rule, settings in _asked(policy):
-            if situation.subject.workload.kind not in rule.kinds:
-                continue
-            # A pod may have thousands of containers, and nobody reads thousands of findings.
-            for violation in islice(rule.check(situation, settings), MOST_VIOLATIONS):
+    subject = situation.subject
+    kind = subject.workload.kind
+    for policy in subject.policies:
+        asked = _asked(policy, kind)
+        framed = _by_frame(policy, asked, situation) if asked else {}
+        for rule, settings in asked:
+            found = framed.get(rule.id)
+            for violation in _check(rule, settings, situation) if found is None else found:
                 yield policy, rule, violation, settings.enforcement
+
+
+def _check(rule: Rule, settings: RuleBlock, situation: Situation) -> tuple[Violation, ...]:
+    # A pod may have thousands of containers, and nobody reads thousands of findings.
+    return tuple(islice(rule.check(situation, settings), MOST_VIOLATIONS))
+
+
+_Verdicts = dict[RuleId, tuple[Violation, ...]]
+_FRAMES: Memory[dict[tuple[Policy, str, bool], _Verdicts]] = Memory("frame", 1024 * 1024)
+_MOST_POLICIES = 64
+"""Policies whose verdicts of one frame are remembered."""
+
+
+def _by_frame(policy: Policy, asked: tuple[tuple[Rule, RuleBlock], ...], situation: Situation) -> _Verdicts:
+    """What those rules say that go by the frame of the pods alone: for the same frame, the same policy says the same."""
+    workload, state = situation.subject.workload, situation.state
+    frame = workload.pods.frame
+    key = (policy, workload.kind, bool(state.nodes))
+    known = _FRAMES.get(frame)
+    if known is None or len(known) >= _MOST_POLICIES:
+        known = {}
+        _FRAMES.put(frame, known)
+    found = known.get(key)
+    if found is None:
+        framed = ((rule, settings) for rule, settings in asked if rule.by_frame(state))
+        found = known[key] = {rule.id: _check(rule, settings, situation) for rule, settings in framed}
+    return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
@@ -10,6 +11,7 @@ from tierguard.api.rules import EvidenceRule, Proof
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
 from tierguard.guard.model.workload import Workload
+from tierguard.guard.model.state import State
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
 
 PREFIX = "evidence.tierguard.io/"
@@ -20,6 +22,8 @@ _ROLLOUTS = frozenset({ChangeKind.CREATE, ChangeKind.ROLLOUT})
 _SHORTEST_DIGEST = 12
 """Hexadecimal digits of a digest that name it."""
 _MOST_NAMED = 4
+_LONGEST_INSTANT = 64
+"""Characters of a date with time and zone; longer texts are none."""
 
 
 class Evidence:
@@ -37,6 +41,10 @@ class Evidence:
     block: ClassVar[str] = "evidence"
     kinds: ClassVar[frozenset[str]] = AUTHORED
 
+    def by_frame(self, _: State) -> bool:
+        """It reads more."""
+        return False
+
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield what is missing, what is old, and what speaks of other images; nothing for changes that roll nothing out."""
         assert isinstance(settings, EvidenceRule)  # noqa: S101 - the registry pairs block and rule
@@ -51,9 +59,9 @@ class Evidence:
 
 def _given(workload: Workload) -> dict[str, str]:
     return {
-        str(key).removeprefix(PREFIX): str(written).strip()
+        key[len(PREFIX) :]: text
         for key, written in objects.annotations(workload.raw).items()
-        if str(key).startswith(PREFIX) and str(written or "").strip()
+        if isinstance(key, str) and key.startswith(PREFIX) and (text := str(written or "").strip())
     }
 
 
@@ -68,8 +76,8 @@ def _annotations(situation: Situation, settings: EvidenceRule, given: dict[str, 
             gap=len(missing),
             inherited=False,
         )
-    earlier = _given(situation.before.workload) if situation.before is not None else {}
     if ChangeKind.ROLLOUT in situation.kinds:
+        earlier = _given(situation.before.workload) if situation.before is not None else {}
         stale = [name for name in settings.annotations if name in given and given[name] == earlier.get(name)]
         if stale:
             yield Violation(
@@ -98,7 +106,8 @@ def _named(names: list[str]) -> str:
 
 def _not_spoken_of(workload: Workload, written: str) -> list[str]:
     listed = frozenset(written.replace(",", " ").split())
-    listed |= {entry.rpartition("@")[2] for entry in listed if "@" in entry}
+    if "@" in written:
+        listed |= {entry.rpartition("@")[2] for entry in listed}
     found: dict[str, None] = {}
     for reference in workload.images:
         wanted = reference.digest or reference.image
@@ -123,7 +132,7 @@ def _proof(proof: Proof, written: str, now: datetime) -> Iterator[Violation]:
             "MissingProof", f"proof is missing: {proof.annotation}", remedy, about=proof.annotation, inherited=False
         )
         return
-    when = _instant(written)
+    when = _instant(written) if len(written) <= _LONGEST_INSTANT else None
     if when is None or when > now + timedelta(days=1):
         problem = "is no date" if when is None else "lies in the future"
         yield Violation(
@@ -147,6 +156,7 @@ def _proof(proof: Proof, written: str, now: datetime) -> Iterator[Violation]:
         )
 
 
+@lru_cache(maxsize=256)
 def _instant(written: str) -> datetime | None:
     """The instant that a date is good from: the start of that day anywhere on Earth does, so the end of it in UTC."""
     try:

@@ -1,6 +1,7 @@
 """Rule `images`: what runs is what was tested, and comes from where it may."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
@@ -9,6 +10,7 @@ from tierguard.api.rules import ImagesRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.images import ImageReference
 from tierguard.guard.model.pod import VOLUMES
+from tierguard.guard.model.state import State
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
 _SHOWN = 45
@@ -32,6 +34,10 @@ class Images:
     block: ClassVar[str] = "images"
     kinds: ClassVar[frozenset[str]] = EVERY_KIND
 
+    def by_frame(self, _: State) -> bool:
+        """It reads more."""
+        return False
+
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation a container or volume and reason, containers first."""
         assert isinstance(settings, ImagesRule)  # noqa: S101 - the registry pairs block and rule
@@ -40,27 +46,33 @@ class Images:
 
 
 def _image(reference: ImageReference, settings: ImagesRule) -> Iterator[Violation]:
-    image, tag = reference.image, reference.tag
-    shown = objects.printable(image, _SHOWN) or "no image"
+    image = reference.image
     pinned = bool(reference.digest)
+    tag = "" if pinned else reference.tag
+    loose = settings.pinning is Pinning.DIGEST and not pinned
+    newest = not pinned and tag in ("", "latest")
+    # What is behind the digest changes with every release, where it comes from does not.
+    foreign = bool(settings.registries) and not _allowed(tuple(settings.registries), _bare(image[:_LONGEST]))
+    if not (loose or newest or foreign):
+        return  # nearly always
+    shown = objects.printable(image, _SHOWN) or "no image"
     # A volume may have a container's name.
     about = reference.where if reference.part == VOLUMES else objects.printable(reference.name, 63)
-    if settings.pinning is Pinning.DIGEST and not pinned:
+    if loose:
         yield Violation(
             "NotPinned",
             f"not named by digest: {shown}, in {reference.where}",
             "name the image by digest, as …@sha256:…",
             about=f"{about}/pinning",
         )
-    elif not pinned and tag in ("", "latest"):
+    elif newest:
         yield Violation(
             "NoTag",
             f"{'tag latest' if tag else 'no tag, so latest'}: {shown}, in {reference.where}",
             "name the image by a tag of its own, or by digest",
             about=f"{about}/pinning",
         )
-    place = normalized(image[:_LONGEST])
-    if settings.registries and not any(_allows(entry, place) for entry in settings.registries):
+    if foreign:
         allowed = ", ".join(settings.registries[:2]) + (" …" if len(settings.registries) > 2 else "")  # noqa: PLR2004
         yield Violation(
             "ForeignRegistry",
@@ -68,6 +80,19 @@ def _image(reference: ImageReference, settings: ImagesRule) -> Iterator[Violatio
             f"use an image from {objects.printable(allowed, 120)}",
             about=f"{about}/registry",
         )
+
+
+def _bare(image: str) -> str:
+    """`image` without its digest. An at sign before a slash is not one of a digest, and no image's."""
+    name, at, digest = image.rpartition("@")
+    return name if at and "/" not in digest else image
+
+
+@lru_cache(maxsize=4096)
+def _allowed(registries: tuple[str, ...], name: str) -> bool:
+    """Whether an image of that `name`, which has no digest, comes from one of `registries`."""
+    place = normalized(name)
+    return any(_allows(entry, place) for entry in registries)
 
 
 def normalized(image: str) -> str:

@@ -25,6 +25,10 @@ class Isolation:
     block: ClassVar[str] = "isolation"
     kinds: ClassVar[frozenset[str]] = SERVING
 
+    def by_frame(self, _: State) -> bool:
+        """It reads more."""
+        return False
+
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation."""
         assert isinstance(settings, IsolationRule)  # noqa: S101 - the registry pairs block and rule

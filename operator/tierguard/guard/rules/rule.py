@@ -67,6 +67,13 @@ class Rule(Protocol):
     kinds: ClassVar[frozenset[str]]
     """The kinds of workload that it can judge."""
 
+    def by_frame(self, state: State) -> bool:
+        """Whether `check` reads nothing but the settings, the kind and the frame (`PodTemplate.frame`) of the workload.
+
+        Then its verdict is remembered, and no rule may find out that it is.
+        """
+        ...
+
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield what is wrong with the situation's subject under `settings`, in a stable order."""
         ...

@@ -9,7 +9,9 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import EnvironmentSecrets, RuleId
 from tierguard.api.rules import SecretsRule
 from tierguard.guard.model import objects
+from tierguard.guard.model.memory import Memory
 from tierguard.guard.model.pod import CONTAINER_PARTS, ContainerSpec, EnvVar
+from tierguard.guard.model.state import State
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
 _SHOWN = 32
@@ -33,6 +35,8 @@ _PLAIN = re.compile(r"(?:true|false|[0-9]+|)", re.IGNORECASE)
 # is no password, but a password may have what should have been escaped.
 _USERINFO = re.compile(r"(?<=[A-Za-z0-9+.-])://[^/?#\s:@]*:(?![0-9]+[?#])[^/\s@]+@")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
+_SIGNS = ("$(", "://", "-----BEGIN")
+"""A value without any of them is a secret by its name alone."""
 _EXPANDED = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_]*\)")
 
 
@@ -50,6 +54,10 @@ class Secrets:
     block: ClassVar[str] = "secrets"
     kinds: ClassVar[frozenset[str]] = EVERY_KIND
 
+    def by_frame(self, _: State) -> bool:
+        """It reads more."""
+        return False
+
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation a container and reason. Values are never told."""
         assert isinstance(settings, SecretsRule)  # noqa: S101 - the registry pairs block and rule
@@ -62,8 +70,10 @@ class Secrets:
 
 
 def _container(container: ContainerSpec) -> Iterator[Violation]:
+    referred, written = _told(container)
+    if not (referred or written):
+        return  # nearly always
     name = objects.printable(container.name, 63)
-    referred = [*_referred(container)]
     if referred:
         yield Violation(
             "SecretInEnvironment",
@@ -72,7 +82,6 @@ def _container(container: ContainerSpec) -> Iterator[Violation]:
             about=f"{name}/reference",
             gap=len(referred),
         )
-    written = [*_written_out(container)]
     if written:
         yield Violation(
             "SecretWrittenOut",
@@ -83,7 +92,21 @@ def _container(container: ContainerSpec) -> Iterator[Violation]:
         )
 
 
-def _named(names: list[str]) -> str:
+_Told = tuple[tuple[str, ...], tuple[str, ...]]
+_ENVIRONMENTS: Memory[_Told] = Memory("environment", 256 * 1024)
+
+
+def _told(container: ContainerSpec) -> _Told:
+    """The names of variables that refer to a Secret, and of those that have one written out."""
+    written = b"\0".join((bytes(container.env_written), bytes(container.env_from_written)))
+    found = _ENVIRONMENTS.get(written)
+    if found is None:
+        found = (tuple(_referred(container)), tuple(_written_out(container.env)))
+        _ENVIRONMENTS.put(written, found)
+    return found
+
+
+def _named(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return objects.printable(names[0], _SHOWN) + more
 
@@ -97,9 +120,15 @@ def _referred(container: ContainerSpec) -> Iterator[str]:
             yield f"all of Secret {objects.printable(source.secret_ref.name, 63)}"
 
 
-def _written_out(container: ContainerSpec) -> Iterator[str]:
-    for variable in container.env:
-        if variable.value is not None and _is_secret(variable.name, variable.value):
+def _written_out(env: tuple[EnvVar, ...]) -> Iterator[str]:
+    # A text search says no at once for nearly all environments: only names are left then.
+    values = "\n".join([variable.value for variable in env if variable.value])
+    plain = not any(sign in values for sign in _SIGNS)
+    for variable in env:
+        value = variable.value
+        if value is None or (plain and not _named_like_one(_cut(variable.name))):
+            continue
+        if _is_secret(variable.name, value):
             yield objects.printable(variable.name, 63)
 
 
@@ -128,11 +157,14 @@ def _is_secret(name: str, written: str) -> bool:
     value = written[:_LONGEST_VALUE]
     if "$(" in value:
         value = _EXPANDED.sub("", value)
-    if len(name) > _LONGEST_NAME:  # padding hides nothing: what it begins and ends with says what it is
-        name = name[: _LONGEST_NAME // 2] + name[-_LONGEST_NAME // 2 :]
     if ("://" in value and _USERINFO.search(value)) or ("-----BEGIN" in value and _PRIVATE_KEY.search(value)):
         return True
-    return _named_like_one(name) and not _PLAIN.fullmatch(value)
+    return _named_like_one(_cut(name)) and not _PLAIN.fullmatch(value)
+
+
+def _cut(name: str) -> str:
+    """Padding hides nothing: what a name begins and ends with says what it is."""
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME // 2] + name[-_LONGEST_NAME // 2 :]
 
 
 @lru_cache(maxsize=4096)  # names come again and again, values do not

@@ -10,6 +10,7 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules import topology as placement
+from tierguard.guard.model.state import State
 from tierguard.guard.rules.rule import Situation, Violation
 
 _FIELD = f"spec.template.spec.{placement.CONSTRAINTS}"
@@ -36,6 +37,10 @@ class TopologySpread:
     id: ClassVar[RuleId] = RuleId.TOPOLOGY_SPREAD
     block: ClassVar[str] = "topology_spread"
     kinds: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet"})
+
+    def by_frame(self, state: State) -> bool:
+        """Where no nodes are known, what is written is all there is to judge."""
+        return not state.nodes
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation of what is written for each key, in the policy's order, then what nodes make of it."""

@@ -1,6 +1,6 @@
 """A tier label that is no tier: refused wherever somebody writes it, as what it says is not what it does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect, Finding
@@ -10,40 +10,42 @@ from tierguard.guard.model.workload import Workload
 from tierguard.text import shown
 
 
-def invalid_tier(old: KubeObject | None, new: KubeObject | None) -> list[Finding]:
-    """At most one finding, the gravest, about the tier labels in `new`, which was `old`.
+def invalid_tier(
+    old: KubeObject | None, new: KubeObject | None, workload: Workload | None = None
+) -> list[Finding]:
+    """At most one finding, the gravest, about the tier labels in `new`, which was `old`, and is `workload` if it is one.
 
     One that was in the same place before only warns: the object must stay mendable.
     """
     if new is None:
         return []
-    before = {} if old is None else _labels(old)
+    written = [(place, what) for place, labels in _places(new, workload) if (what := no_tier(labels)) is not None]
+    if not written:
+        return []  # nearly always
+    before = {} if old is None else dict(_places(old))
     found = [
         Finding(
             "tier",
             f"Label/{TIER_LABEL}",
             "InvalidTier",
-            f"label {TIER_LABEL} is {shown(written)}, which is no tier, and counts as 0",
+            f"label {TIER_LABEL} is {shown(what)}, which is no tier, and counts as 0",
             "set it to 0, 1, 2, 3 or 4",
-            Effect.WARN if no_tier(before.get(place, {})) == written else Effect.DENY,
+            Effect.WARN if no_tier(before.get(place, {})) == what else Effect.DENY,
         )
-        for place, labels in _labels(new).items()
-        if (written := no_tier(labels)) is not None
+        for place, what in written
     ]
     return sorted(found, key=lambda finding: -finding.effect)[:1]
 
 
-def _labels(obj: KubeObject) -> Mapping[str, Labels]:
+def _places(obj: KubeObject, workload: Workload | None = None) -> Iterator[tuple[str, Labels]]:
     """By place, the label sets that give a tier: to the object, and to what its controller makes of it."""
-    return dict(_places(obj))
-
-
-def _places(obj: KubeObject) -> Iterator[tuple[str, Labels]]:
     yield "", objects.labels(obj)
-    workload = Workload.of(obj)
+    workload = workload or Workload.of(obj)
     if workload is None:
         return
     yield "pods", workload.template_labels
-    yield "jobs", objects.mapping(obj, "spec", "jobTemplate", "metadata", "labels")
-    for template in objects.sequence(obj, "spec", "volumeClaimTemplates"):
-        yield f"claims/{objects.name(template)}", objects.mapping(template, "metadata", "labels")
+    if workload.kind == "CronJob":
+        yield "jobs", objects.mapping(workload.spec, "jobTemplate", "metadata", "labels")
+    if workload.kind == "StatefulSet":
+        for template in objects.sequence(workload.spec, "volumeClaimTemplates"):
+            yield f"claims/{objects.name(template)}", objects.mapping(template, "metadata", "labels")
