@@ -156,7 +156,7 @@ def decode(body: bytes) -> Request:
 
 
 def _quickly(body: bytes) -> Review | None:
-    """The review in `body` if it is of a workload of the group apps, decoded in one pass; None where it is not plainly one."""
+    """The review in `body`, decoded in one pass, if it is of a workload of the group apps; None where it is not one."""
     if _OF_APPS not in body[:_BEGINNING]:
         return None
     try:

@@ -54,7 +54,9 @@ class PodTemplate:
     @once
     def metadata(self) -> Mapping[str, Any]:
         """The metadata that its pods get."""
-        return self._typed.metadata if self._found.__class__ is objects.Raw else objects.mapping(self.fields, "metadata")
+        return (
+            self._typed.metadata if self._found.__class__ is objects.Raw else objects.mapping(self.fields, "metadata")
+        )
 
     @once
     def labels(self) -> Labels:

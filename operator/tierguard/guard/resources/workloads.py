@@ -66,7 +66,7 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         raise Undecidable(message)
     before = None if old is None else classify(old, change.namespace, namespace_labels, state)
     if new is not None and before is not None and _selected_alike(before.workload, new):
-        after: Classified | None = Classified(new, before.tier, namespace_labels, before.policies, before.owner)
+        after: Classified | None = before.alike(new)
         sides: tuple[Classified, ...] = (before,)  # what selects the one selects the other
     else:
         after = None if new is None else classify(new, change.namespace, namespace_labels, state)
@@ -159,6 +159,8 @@ def _tied(
         return (), False
     earlier = () if before is None else ties(before, namespace, state)
     later = () if after is None else ties(after, namespace, state)
+    if earlier is later or not later:
+        return earlier, False  # nearly always
     known = {id(each.workload.raw) for each in earlier}
     more = tuple(each for each in later if id(each.workload.raw) not in known)
     return (*earlier, *more), bool(more)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
@@ -9,7 +10,8 @@ from tierguard.api.rule_values import RuleId
 from tierguard.api.rules import DependenciesRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect
-from tierguard.guard.model.state import State
+from tierguard.guard.model.objects import Labels
+from tierguard.guard.model.state import State, WorkloadKey
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
 from tierguard.guard.tiers.classified import alone
@@ -22,6 +24,9 @@ _ENTRY = re.compile(
     r"(?:(?:(?P<kind>[A-Z][A-Za-z]{0,62})/)?(?P<namespace>[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)/)?"
     r"(?P<name>[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)"
 )
+_NO_LABELS: Labels = {}
+_LONGEST = 512
+"""Characters of an entry: a kind, a namespace and a name have fewer."""
 _FIELD = f"the annotation {DEPENDS_ON}"
 
 
@@ -71,37 +76,35 @@ def _entries(workload: Workload) -> Iterator[str]:
 
 
 def _judge(entry: str, workload: Workload, state: State, settings: DependenciesRule) -> Iterator[Violation]:
-    shown = objects.printable(entry, _SHOWN)
-    match = _ENTRY.fullmatch(entry)
-    if match is None:
+    named = _named(entry) if len(entry) <= _LONGEST else None
+    if named is None:
         yield Violation(
             "UnreadableDependency",
-            f"{DEPENDS_ON} has {shown}, which is no name",
+            f"{DEPENDS_ON} has {objects.printable(entry, _SHOWN)}, which is no name",
             "write name, namespace/name or Kind/namespace/name, separated by commas",
             about=entry,
         )
         return
-    namespace = match["namespace"] or workload.namespace
-    if (namespace, match["name"]) == (workload.namespace, workload.name) and match["kind"] in (None, workload.kind):
+    kind, namespace, name = named[0], named[1] or workload.namespace, named[2]
+    if (namespace, name) == (workload.namespace, workload.name) and kind in (None, workload.kind):
         return  # itself
-    meant = _meant(match["kind"], namespace, match["name"], state)
-    others = [m for m in meant if (m.kind, m.namespace, m.name) != (workload.kind, workload.namespace, workload.name)]
-    if meant and not others:
+    meant = _meant(kind, namespace, name, state)
+    tiers = [tier for place, tier in meant if place != (workload.kind, workload.namespace, workload.name)]
+    if meant and not tiers:
         return  # a Service of its own
-    if not others:
+    if not tiers:
         yield Violation(
             "UnknownDependency",
-            f"depends on {shown}, which is not there",
+            f"depends on {objects.printable(entry, _SHOWN)}, which is not there",
             f"correct {_FIELD}",
             Effect.WARN,
             rests_on_absence=True,
             about=entry,
         )
         return
-    labels = state.namespaces.get(namespace, {})
-    tiers = [alone(m, namespace, labels, state, 0).tier for m in others]
     known = [tier for tier in tiers if tier is not None]
     if (highest := max(known, default=0)) > settings.lowest_tier:
+        shown = objects.printable(entry, _SHOWN)
         yield Violation(
             "LowerTier",
             f"depends on {shown}, which is tier {highest}; lowest allowed is {settings.lowest_tier}",
@@ -112,15 +115,29 @@ def _judge(entry: str, workload: Workload, state: State, settings: DependenciesR
     elif len(known) < len(tiers):
         yield Violation(
             "UnclassifiedDependency",
-            f"depends on {shown}, which nothing gives a tier",
+            f"depends on {objects.printable(entry, _SHOWN)}, which nothing gives a tier",
             "label it with tierguard.io/tier",
             Effect.WARN,
             about=entry,
         )
 
 
-def _meant(kind: str | None, namespace: str, name: str, state: State) -> list[Workload]:
-    """The workloads of that name, or those behind the Service of that name."""
-    there = neighbours(namespace, state.namespaces.get(namespace, {}), state)
-    found = [workload for workload in there.called(name) if kind in (None, workload.kind)]
-    return found if found or kind not in (None, "Service") else there.behind(name)
+@lru_cache(maxsize=1024)
+def _named(entry: str) -> tuple[str | None, str | None, str] | None:
+    """Kind, namespace and name in `entry`; None where it is no name."""
+    match = _ENTRY.fullmatch(entry)
+    return None if match is None else (match["kind"], match["namespace"], match["name"])
+
+
+def _meant(kind: str | None, namespace: str, name: str, state: State) -> tuple[tuple[WorkloadKey, int | None], ...]:
+    """The workloads of that name, or those behind the Service of that name, and what tier each of them is by itself."""
+    labels = state.namespaces.get(namespace, _NO_LABELS)
+    there = neighbours(namespace, labels, state)
+
+    def find() -> tuple[tuple[WorkloadKey, int | None], ...]:
+        found = [workload for workload in there.called(name) if kind in (None, workload.kind)]
+        if not found and kind in (None, "Service"):
+            found = there.behind(name)
+        return tuple(((w.kind, w.namespace, w.name), alone(w, namespace, labels, state, 0).tier) for w in found)
+
+    return there.answers.to(("depends on", kind, name), find)

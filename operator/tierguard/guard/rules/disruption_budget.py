@@ -1,7 +1,7 @@
 """Rule `disruption-budget`: a budget protects the workload's pods, and still lets a node be drained."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import ClassVar
 
@@ -21,10 +21,12 @@ from tierguard.disruption import (
 )
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect
+from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.coverage import FEWEST, SCALED_KINDS, controllers_of, covering, least_pods, wants_budget
 from tierguard.guard.rules.rule import Situation, Violation
+from tierguard.guard.tiers.neighbours import neighbours
 from tierguard.labels import LabelSelector
 
 MADE_BY_OPERATOR = OPERATOR_PREFIX
@@ -34,6 +36,7 @@ ACCEPT_DOWNTIME = "tierguard.io/accept-downtime"
 NOT_MAINTAINED = "NotMaintained"
 MAINTAINED_WITHIN = timedelta(seconds=60)
 """How long the operator has to make a budget before its absence is reported."""
+_NO_LABELS: Labels = {}
 _LONGEST = 63
 """Characters of a name in a text."""
 
@@ -73,7 +76,7 @@ class DisruptionBudget:
         if len(budgets) > 1:
             yield _several(budgets)
         elif budgets and (least or state.autoscaler_of(workload) is not None):
-            yield from _unsound(budgets[0], workload, max(1, least), settings, state)
+            yield from _judged(budgets[0], workload, max(1, least), settings, state)
         elif not budgets and least >= FEWEST:
             yield from _missing(situation, least, settings)
 
@@ -188,6 +191,21 @@ def _unreadable(budget: Budget, controllers: list[Controller], allowance: Allowa
         detail = f"budget {name} covers pods of a {unscalable}: only a number as minAvailable works"
         remedy = "write a number as minAvailable, or select other pods,"
     return Violation("UnreadableBudget", detail, f"{remedy} in PodDisruptionBudget {name}", about=budget.name)
+
+
+def _judged(
+    budget: Budget, workload: Workload, replicas: int, settings: DisruptionBudgetRule, state: State
+) -> Iterable[Violation]:
+    """What is wrong with `budget`: the same as long as nothing of the namespace changes."""
+    if state.instead is not None:
+        return tuple(_unsound(budget, workload, replicas, settings, state))
+    there = neighbours(workload.namespace, state.namespaces.get(workload.namespace, _NO_LABELS), state)
+    labels = tuple(workload.template_labels.items())
+    # By identity, each of which is kept beside the answer: neither a budget nor settings are ever changed in place.
+    made_of = (budget, settings, state.autoscalers_in.get(workload.namespace))
+    question = ("budget", workload.kind, workload.name, replicas, labels, *map(id, made_of))
+    answer = there.answers.to(question, lambda: (tuple(_unsound(budget, workload, replicas, settings, state)), made_of))
+    return answer[0]
 
 
 def _unsound(

@@ -10,8 +10,8 @@ from tierguard.api.rule_values import RuleId
 from tierguard.api.rules import EvidenceRule, Proof
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
-from tierguard.guard.model.workload import Workload
 from tierguard.guard.model.state import State
+from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
 
 PREFIX = "evidence.tierguard.io/"
@@ -61,7 +61,7 @@ def _given(workload: Workload) -> dict[str, str]:
     return {
         key[len(PREFIX) :]: text
         for key, written in objects.annotations(workload.raw).items()
-        if isinstance(key, str) and key.startswith(PREFIX) and (text := str(written or "").strip())
+        if str(key).startswith(PREFIX) and (text := str(written or "").strip())
     }
 
 

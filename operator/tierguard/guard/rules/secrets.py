@@ -126,7 +126,7 @@ def _written_out(env: tuple[EnvVar, ...]) -> Iterator[str]:
     plain = not any(sign in values for sign in _SIGNS)
     for variable in env:
         value = variable.value
-        if value is None or (plain and not _named_like_one(_cut(variable.name))):
+        if value is None or (plain and len(variable.name) <= _LONGEST_NAME and not _named_like_one(variable.name)):
             continue
         if _is_secret(variable.name, value):
             yield objects.printable(variable.name, 63)

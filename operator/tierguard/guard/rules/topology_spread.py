@@ -8,9 +8,9 @@ from tierguard.api.rule_values import RuleId, Unsatisfiable
 from tierguard.api.rules import TopologySpreadRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect
+from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules import topology as placement
-from tierguard.guard.model.state import State
 from tierguard.guard.rules.rule import Situation, Violation
 
 _FIELD = f"spec.template.spec.{placement.CONSTRAINTS}"

@@ -1,7 +1,7 @@
 """A workload in its place: its tier, and what selects it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import Labels
@@ -10,6 +10,8 @@ from tierguard.guard.model.scoped import scoped
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 
+_MOST_CHOSEN = 8
+"""Tuples of freezes or windows for which it is remembered which of them select a workload: there are two at a time."""
 _DEEPEST_OWNER = 3
 """Pod, Job, CronJob; Pod, ReplicaSet, Deployment. Owner references can also be forged into a circle."""
 
@@ -23,6 +25,14 @@ class Classified:
     namespace_labels: Labels
     policies: tuple[Policy, ...]
     owner: "Classified | None" = None
+    chosen: dict[int, tuple[tuple[Hold, ...], tuple[Hold, ...]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """By identity, freezes or windows that were tried, and those of them that select it. Shared by all alike."""
+
+    def alike(self, workload: Workload) -> "Classified":
+        """`workload` in the same place: one with the same labels, pods' labels and owners."""
+        return replace(self, workload=workload)
 
     @property
     def critical(self) -> bool:
@@ -43,8 +53,15 @@ class Classified:
         """Those of the freezes or windows that select the workload, whether or not they are active."""
         if self.tier is None or not holds:
             return ()
-        found = scoped(holds).selecting(self.namespace_labels, self.candidates)
-        return tuple(hold for hold in found if self.tier in hold.tiers)
+        known = self.chosen.get(id(holds))
+        if known is not None and known[0] is holds:
+            return known[1]
+        there = scoped(holds).selecting(self.namespace_labels, self.candidates)
+        found = tuple(hold for hold in there if self.tier in hold.tiers)
+        if len(self.chosen) >= _MOST_CHOSEN:
+            self.chosen.clear()
+        self.chosen[id(holds)] = (holds, found)
+        return found
 
     @property
     def candidates(self) -> tuple[Labels, ...]:

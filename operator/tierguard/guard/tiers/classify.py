@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tierguard.guard.model import objects
 from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
@@ -21,10 +22,17 @@ def classify(
 
     `beside` counts what serves behind the same Service as a critical workload, too.
     """
-    found = alone(workload, namespace, namespace_labels, state)
-    if not beside or found.tier == 0 or not state.services_in.get(namespace):
-        return found
-    return neighbours(namespace, namespace_labels, state).beside(found)
+    if state.revisions is None or not beside:
+        found = alone(workload, namespace, namespace_labels, state)
+        if not beside or found.tier == 0 or not state.services_in.get(namespace):
+            return found
+        return neighbours(namespace, namespace_labels, state).beside(found)
+    there = neighbours(namespace, namespace_labels, state)
+    if objects.sequence(workload.raw, "metadata", "ownerReferences"):
+        return there.beside(alone(workload, namespace, namespace_labels, state))
+    key = ("place", *_labels_of(workload))
+    like: Classified = there.answers.to(key, lambda: there.beside(alone(workload, namespace, namespace_labels, state)))
+    return like.alike(workload)
 
 
 def ties(subject: Classified, namespace: str, state: State) -> tuple[Classified, ...]:
@@ -34,8 +42,19 @@ def ties(subject: Classified, namespace: str, state: State) -> tuple[Classified,
     of theirs, and what serves behind a Service of theirs.
     """
     there = neighbours(namespace, subject.namespace_labels, state)
-    found = {id(tied.workload.raw): tied for tied in _ties(subject.workload, there)}
-    return tuple(tied for tied in found.values() if not _is(tied.workload, subject.workload))
+    workload = subject.workload
+
+    def find() -> tuple[Classified, ...]:
+        found = {id(tied.workload.raw): tied for tied in _ties(workload, there)}
+        return tuple(tied for tied in found.values() if not _is(tied.workload, workload))
+
+    key = ("ties", workload.kind, workload.name, workload.claims, *_labels_of(workload))
+    made: tuple[Classified, ...] = there.answers.to(key, find)
+    return made
+
+
+def _labels_of(workload: Workload) -> tuple[tuple[tuple[str, str], ...], ...]:
+    return tuple(workload.labels.items()), tuple(workload.template_labels.items())
 
 
 def _ties(workload: Workload, there: Neighbours) -> Iterator[Classified]:

@@ -10,9 +10,7 @@ from tierguard.guard.model.workload import Workload
 from tierguard.text import shown
 
 
-def invalid_tier(
-    old: KubeObject | None, new: KubeObject | None, workload: Workload | None = None
-) -> list[Finding]:
+def invalid_tier(old: KubeObject | None, new: KubeObject | None, workload: Workload | None = None) -> list[Finding]:
     """At most one finding, the gravest, about the tier labels in `new`, which was `old`, and is `workload` if it is one.
 
     One that was in the same place before only warns: the object must stay mendable.

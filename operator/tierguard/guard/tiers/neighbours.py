@@ -6,7 +6,7 @@ that change (`State.revisions`); it is made again when anything else changes of 
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -18,6 +18,7 @@ from tierguard.guard.model.references import EVERYTHING
 from tierguard.guard.model.scope import GUARDED_TIERS
 from tierguard.guard.model.state import UNCHANGED, State, WorkloadKey
 from tierguard.guard.model.workload import Workload
+from tierguard.guard.tiers.answers import Answers
 from tierguard.guard.tiers.classified import Classified, alone
 from tierguard.guard.tiers.filed import Filed
 from tierguard.guard.tiers.ties import adopts_by, behind, owners, pairs
@@ -39,6 +40,7 @@ class Neighbours:
         self.namespace = namespace
         self._labels = labels
         self._following = threading.Lock()
+        self.answers = Answers()
         self._services = dict(state.services_in.get(namespace, {}))
         self._pull_secrets = dict(state.pull_secrets_in.get(namespace, {}))
         self._base = {
@@ -203,10 +205,14 @@ class Neighbours:
         """By the kind and name of an owner: they have its tier."""
         return Filed(owners, self._base)
 
-    def follow(self, places: Iterable[WorkloadKey], state: State) -> bool:
+    def follow(self, places: Collection[WorkloadKey], state: State) -> bool:
         """Take the workloads at `places` as they are now. False where that changes others too: then all is made again."""
         with self._following:
-            return all(self._follow(place, state) for place in places)
+            if not places:
+                return True  # nearly always
+            followed = all(self._follow(place, state) for place in places)
+            self.answers.forget()
+            return followed
 
     def _follow(self, place: WorkloadKey, state: State) -> bool:
         was = self._base.get(place)
