@@ -23,6 +23,11 @@ def encoded(part: Any) -> bytes:
     return _encoder.encode(part)
 
 
+def written(part: Any) -> bytes:
+    """`part` as JSON, as it came where it is not decoded yet."""
+    return bytes(part) if part.__class__ is msgspec.Raw else _encoder.encode(part)
+
+
 def sha256(content: bytes) -> str:
     """The digest of `content`, as it stands for what was cut."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"

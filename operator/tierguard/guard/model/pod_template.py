@@ -94,11 +94,13 @@ class PodTemplate:
         return claims(self.pod)
 
     @once
-    def frame(self) -> bytes:
-        """All that is read of its pods but images, environment and volumes: the same bytes, the same pods to most rules.
+    def frame(self) -> bytes | None:
+        """All that is read of its pods but images, environment and volumes; None where it came decoded.
 
         JSON has no zero bytes in it, so no two different frames are the same bytes.
         """
+        if self._found.__class__ is not objects.Raw:
+            return None
         return b"\0".join((encoded(self.labels), *self.pod.framed()))
 
     @once

@@ -6,6 +6,7 @@ from typing import Any
 
 from tierguard.guard.model import objects
 from tierguard.guard.model.containers import Container
+from tierguard.guard.model.digest import encoded, written
 from tierguard.guard.model.images import ImageReference
 from tierguard.guard.model.objects import KubeObject, Labels
 from tierguard.guard.model.once import once
@@ -94,6 +95,19 @@ class Workload:
     def pod(self) -> PodSpec:
         """What is read of the `spec` of its pods."""
         return self.pods.pod
+
+    @once
+    def frame(self) -> bytes | None:
+        """All of its spec that rules read but images, environment and volumes, where that is at hand as bytes.
+
+        The same bytes are the same to every rule that goes by nothing else (`Rule.by_frame`).
+        """
+        pods = self.pods.frame
+        if pods is None or self.entry.template != TEMPLATE:
+            return None
+        spec, inner = self.spec, TEMPLATE[1]
+        rest = [written(found) for key, found in spec.items() if key != inner]
+        return b"\0".join((encoded(tuple(spec)), *rest, pods))
 
     @property
     def containers(self) -> tuple[Container, ...]:

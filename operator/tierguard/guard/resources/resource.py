@@ -102,6 +102,8 @@ class Resource:
 def _alike(old: KubeObject, new: KubeObject, path: Path) -> bool:
     """Whether what `path` begins with is the same on both sides, so that its end is too. Cheap; False proves nothing."""
     before, after = old.get(path[0]), new.get(path[0])
+    if len(path) == 1:
+        return bool(before == after)
     if before.__class__ is dict and after.__class__ is dict:
         return bool(before.get(path[1]) == after.get(path[1]))
     return False

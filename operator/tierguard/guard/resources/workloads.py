@@ -42,7 +42,7 @@ from tierguard.guard.resources.resource import (
 )
 from tierguard.guard.resources.surroundings import gone_already
 from tierguard.guard.rules.evaluate import judge
-from tierguard.guard.tiers.classify import Classified, classify, ties
+from tierguard.guard.tiers.classify import Classified, stand
 from tierguard.guard.tiers.declassify import joins, leaves
 from tierguard.guard.tiers.deletion import announces, unannounced
 from tierguard.guard.tiers.invalid import invalid_tier
@@ -64,15 +64,16 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     if namespace_labels is None:
         message = f"namespace {change.namespace} is not known yet"
         raise Undecidable(message)
-    before = None if old is None else classify(old, change.namespace, namespace_labels, state)
+    before, earlier = (None, ()) if old is None else stand(old, change.namespace, namespace_labels, state)
     if new is not None and before is not None and _selected_alike(before.workload, new):
         after: Classified | None = before.alike(new)
+        later = earlier
         sides: tuple[Classified, ...] = (before,)  # what selects the one selects the other
     else:
-        after = None if new is None else classify(new, change.namespace, namespace_labels, state)
+        after, later = (None, ()) if new is None else stand(new, change.namespace, namespace_labels, state)
         sides = tuple(side for side in (before, after) if side is not None)
     tier = min((side.tier for side in sides if side.tier is not None), default=None)
-    tied, gained = _tied(before, after, change.namespace, state)
+    tied, gained = _tied(earlier, later, state)
     operation = frozen_operation(change, old, new, state, now)
     invalid = invalid_tier(change.old, change.new, new)
     if tier is None and not (tied or operation.findings or invalid):
@@ -152,15 +153,11 @@ class Deploying:
 
 
 def _tied(
-    before: Classified | None, after: Classified | None, namespace: str, state: State
+    earlier: tuple[Classified, ...], later: tuple[Classified, ...], state: State
 ) -> tuple[tuple[Classified, ...], bool]:
     """The guarded workloads that either side acts for, and whether the change makes it act for one more."""
-    if not any(freeze.deploys for freeze in state.freezes):
+    if not (earlier or later) or not any(freeze.deploys for freeze in state.freezes):
         return (), False
-    earlier = () if before is None else ties(before, namespace, state)
-    later = () if after is None else ties(after, namespace, state)
-    if earlier is later or not later:
-        return earlier, False  # nearly always
     known = {id(each.workload.raw) for each in earlier}
     more = tuple(each for each in later if id(each.workload.raw) not in known)
     return (*earlier, *more), bool(more)
@@ -226,10 +223,11 @@ def _note(
 
 
 def _selected_alike(old: Workload, new: Workload) -> bool:
-    """Whether everything that classifies and selects is the same on both sides."""
+    """Whether everything that classifies, selects and ties is the same on both sides."""
     return (
         old.labels == new.labels
         and old.template_labels == new.template_labels
+        and old.claims == new.claims
         and objects.sequence(old.raw, "metadata", "ownerReferences")
         == objects.sequence(new.raw, "metadata", "ownerReferences")
     )

@@ -1,6 +1,6 @@
 """Is the result sound? The tier rules of every policy that selects a workload, judged on what the change leaves behind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -85,29 +85,34 @@ def _violations(situation: Situation) -> Iterator[tuple[Policy, Rule, Violation,
     kind = subject.workload.kind
     for policy in subject.policies:
         asked = _asked(policy, kind)
-        framed = _by_frame(policy, asked, situation) if asked else {}
+        if not asked:
+            continue
+        framed = _by_frame(policy, asked, situation)
         for rule, settings in asked:
             found = framed.get(rule.id)
             for violation in _check(rule, settings, situation) if found is None else found:
                 yield policy, rule, violation, settings.enforcement
 
 
-def _check(rule: Rule, settings: RuleBlock, situation: Situation) -> tuple[Violation, ...]:
+def _check(rule: Rule, settings: RuleBlock, situation: Situation) -> Iterable[Violation]:
     # A pod may have thousands of containers, and nobody reads thousands of findings.
-    return tuple(islice(rule.check(situation, settings), MOST_VIOLATIONS))
+    return islice(rule.check(situation, settings), MOST_VIOLATIONS)
 
 
-_Verdicts = dict[RuleId, tuple[Violation, ...]]
-_FRAMES: Memory[dict[tuple[Policy, str, bool], _Verdicts]] = Memory("frame", 1024 * 1024)
+_Verdicts = Mapping[RuleId, tuple[Violation, ...]]
+_FRAMES: Memory[dict[tuple[Policy, str, int | None, bool], _Verdicts]] = Memory("frame", 1024 * 1024)
 _MOST_POLICIES = 64
 """Policies whose verdicts of one frame are remembered."""
+_NONE: _Verdicts = {}
 
 
 def _by_frame(policy: Policy, asked: tuple[tuple[Rule, RuleBlock], ...], situation: Situation) -> _Verdicts:
-    """What those rules say that go by the frame of the pods alone: for the same frame, the same policy says the same."""
+    """What those rules say that go by the frame alone: of the same frame, the same policy says the same."""
     workload, state = situation.subject.workload, situation.state
-    frame = workload.pods.frame
-    key = (policy, workload.kind, bool(state.nodes))
+    frame = workload.frame
+    if frame is None:
+        return _NONE
+    key = (policy, workload.kind, state.least_replicas(workload), bool(state.nodes))
     known = _FRAMES.get(frame)
     if known is None or len(known) >= _MOST_POLICIES:
         known = {}
@@ -115,5 +120,5 @@ def _by_frame(policy: Policy, asked: tuple[tuple[Rule, RuleBlock], ...], situati
     found = known.get(key)
     if found is None:
         framed = ((rule, settings) for rule, settings in asked if rule.by_frame(state))
-        found = known[key] = {rule.id: _check(rule, settings, situation) for rule, settings in framed}
+        found = known[key] = {rule.id: tuple(_check(rule, settings, situation)) for rule, settings in framed}
     return found

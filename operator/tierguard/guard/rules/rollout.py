@@ -50,8 +50,8 @@ class Rollout:
     kinds: ClassVar[frozenset[str]] = SERVING
 
     def by_frame(self, _: State) -> bool:
-        """It reads more."""
-        return False
+        """It reads the spec around the pods, and how many there are."""
+        return True
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation of what a rollout takes away, and one each of what it waits for and keeps."""

@@ -68,9 +68,9 @@ class Rule(Protocol):
     """The kinds of workload that it can judge."""
 
     def by_frame(self, state: State) -> bool:
-        """Whether `check` reads nothing but the settings, the kind and the frame (`PodTemplate.frame`) of the workload.
+        """Whether `check` reads nothing but the settings, the kind, the frame (`Workload.frame`) and the least replicas.
 
-        Then its verdict is remembered, and no rule may find out that it is.
+        Then its verdict is remembered.
         """
         ...
 

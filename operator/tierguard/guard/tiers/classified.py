@@ -1,7 +1,7 @@
 """A workload in its place: its tier, and what selects it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import Labels
@@ -32,7 +32,7 @@ class Classified:
 
     def alike(self, workload: Workload) -> "Classified":
         """`workload` in the same place: one with the same labels, pods' labels and owners."""
-        return replace(self, workload=workload)
+        return Classified(workload, self.tier, self.namespace_labels, self.policies, self.owner, self.chosen)
 
     @property
     def critical(self) -> bool:

@@ -9,7 +9,7 @@ from tierguard.guard.model.workload import Workload
 from tierguard.guard.tiers.classified import Classified, alone
 from tierguard.guard.tiers.neighbours import Neighbours, neighbours
 
-__all__ = ["Classified", "classify", "ties"]
+__all__ = ["Classified", "classify", "stand"]
 
 _ADOPTED = frozenset({"Pod", "ReplicaSet"})
 """Kinds that controllers take for their own when labels match and nobody else controls them (ControllerRefManager)."""
@@ -22,17 +22,32 @@ def classify(
 
     `beside` counts what serves behind the same Service as a critical workload, too.
     """
-    if state.revisions is None or not beside:
-        found = alone(workload, namespace, namespace_labels, state)
-        if not beside or found.tier == 0 or not state.services_in.get(namespace):
-            return found
-        return neighbours(namespace, namespace_labels, state).beside(found)
-    there = neighbours(namespace, namespace_labels, state)
-    if objects.sequence(workload.raw, "metadata", "ownerReferences"):
-        return there.beside(alone(workload, namespace, namespace_labels, state))
-    key = ("place", *_labels_of(workload))
-    like: Classified = there.answers.to(key, lambda: there.beside(alone(workload, namespace, namespace_labels, state)))
-    return like.alike(workload)
+    found = alone(workload, namespace, namespace_labels, state)
+    if not beside or found.tier == 0 or not state.services_in.get(namespace):
+        return found
+    return neighbours(namespace, namespace_labels, state).beside(found)
+
+
+def stand(
+    workload: Workload, namespace: str, namespace_labels: Labels, state: State
+) -> tuple[Classified, tuple[Classified, ...]]:
+    """`workload` classified, and the classified workloads that it acts for (`ties`).
+
+    For what has the same name, labels and claims, and no owner, that is the same until something of the namespace changes.
+    """
+
+    def find() -> tuple[Classified, tuple[Classified, ...]]:
+        found = classify(workload, namespace, namespace_labels, state)
+        return found, ties(found, namespace, state)
+
+    if state.revisions is None or objects.sequence(workload.raw, "metadata", "ownerReferences"):
+        return find()
+    question = (
+        *(workload.kind, workload.name, workload.claims),
+        *(tuple(workload.labels.items()), tuple(workload.template_labels.items())),
+    )
+    like, tied = neighbours(namespace, namespace_labels, state).answers.to(question, find)
+    return like.alike(workload), tied
 
 
 def ties(subject: Classified, namespace: str, state: State) -> tuple[Classified, ...]:
@@ -42,19 +57,8 @@ def ties(subject: Classified, namespace: str, state: State) -> tuple[Classified,
     of theirs, and what serves behind a Service of theirs.
     """
     there = neighbours(namespace, subject.namespace_labels, state)
-    workload = subject.workload
-
-    def find() -> tuple[Classified, ...]:
-        found = {id(tied.workload.raw): tied for tied in _ties(workload, there)}
-        return tuple(tied for tied in found.values() if not _is(tied.workload, workload))
-
-    key = ("ties", workload.kind, workload.name, workload.claims, *_labels_of(workload))
-    made: tuple[Classified, ...] = there.answers.to(key, find)
-    return made
-
-
-def _labels_of(workload: Workload) -> tuple[tuple[tuple[str, str], ...], ...]:
-    return tuple(workload.labels.items()), tuple(workload.template_labels.items())
+    found = {id(tied.workload.raw): tied for tied in _ties(subject.workload, there)}
+    return tuple(tied for tied in found.values() if not _is(tied.workload, subject.workload))
 
 
 def _ties(workload: Workload, there: Neighbours) -> Iterator[Classified]:
