@@ -27,6 +27,22 @@ def line(fields: dict[str, Any], **options: Any) -> str:
 class Lines(JsonFormatter):
     """The library's formatter, which looks at each of a record's thirty attributes, told which ones there are."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """One line. What has a traceback is the library's business; nearly all lines have none, and one way is shorter."""
+        if record.exc_info or record.stack_info or not isinstance(record.msg, str):
+            return super().format(record)
+        found = record.__dict__
+        fields = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for key in sorted(found.keys() - _OWN):
+            if not key.startswith("_"):
+                fields[key] = found[key]
+        return line(fields, default=str)
+
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Fill `log_data`: time, level, logger and message, then what else was logged."""
         found = record.__dict__

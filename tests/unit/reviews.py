@@ -80,12 +80,18 @@ class Reply:
 class Application:
     """A webhook at one instant that knows what `known` has, and hears nothing of any API server but everybody's `rights`."""
 
-    def __init__(self, now: datetime, known: tuple[Document, ...] = (), rights: bool | None = None) -> None:
+    def __init__(
+        self,
+        now: datetime,
+        known: tuple[Document, ...] = (),
+        rights: bool | None = None,
+        there: tuple[Document, ...] | None = None,
+    ) -> None:
         self.api = SilentApi(rights)
         self.cache = ClusterCache(self.api, "tierguard-system", Identities())
         self.registry = CollectorRegistry()
         self.journalist = Journalist(self.api, "tierguard-system")
-        for obj in (*cluster(), *known):
+        for obj in (*(cluster() if there is None else there), *known):
             self.learn(obj)
         self.webhook = Webhook(
             self.cache, self.api, self.registry, self.journalist, lambda path: path == PATH, clock=lambda: now
@@ -153,8 +159,8 @@ def review(old: Document | None, new: Document | None, **request: Any) -> Docume
 
 
 def encoded(document: Document) -> bytes:
-    """`document` as it is sent."""
-    return json.dumps(document).encode()
+    """`document` as the API server sends it."""
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def payment_core(image: str = f"{manifests.IMAGE}:1") -> Document:

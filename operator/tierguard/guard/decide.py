@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from msgspec import structs
+
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.freezes.matching import FREEZE_RULE
 from tierguard.guard.freezes.operations import frozen_operation
@@ -59,7 +61,7 @@ def collects(change: Change) -> bool:
         return False
     if change.kind not in _COLLECTED:
         return False
-    owners = objects.sequence(change.old, "metadata", "ownerReferences")
+    owners = objects.owners(change.old)
     return change.kind != CLAIM or not any(objects.value(owner, "kind") in OF_MEMBERS for owner in owners)
 
 
@@ -86,7 +88,7 @@ def evaluate_asking(
         if question is None:
             break
         answer = ask(question) if asked < _MOST_QUESTIONS else None
-        change = replace(
+        change = structs.replace(
             change,
             answers={**change.answers, question: answer is True},
             unchecked=change.unchecked if answer is not None else change.unchecked | {question},

@@ -41,7 +41,7 @@ def compose(
     """
     if not found:
         return Decision(Outcome.ALLOWED, kinds, tier)
-    findings = tuple(sorted(found, key=lambda f: (-f.effect, _ORDER.get(f.rule, len(_ORDER)), f)))
+    findings = tuple(sorted(found, key=_in_order))
     denying = [finding for finding in findings if finding.effect is Effect.DENY]
     if not denying:
         warnings = tuple(text for f in findings if f.effect is Effect.WARN for text in warnings_of(f))
@@ -62,6 +62,11 @@ def compose(
         possible_from=possible_from,
         hinges_on_absence=hinges_on_absence,
     )
+
+
+def _in_order(finding: Finding) -> tuple[int, int, str, str, str, str, str]:
+    said = (finding.rule, finding.source, finding.reason, finding.detail, finding.remedy)
+    return (-finding.effect, _ORDER.get(finding.rule, len(_ORDER)), *said)
 
 
 def undecided(change: Change, missing: str) -> Decision:
@@ -127,8 +132,9 @@ def _instant(instant: datetime, hold: Hold | None) -> str:
 def warnings_of(finding: Finding) -> list[str]:
     """One finding as Kubernetes warnings: what is wrong and, where it is a command, what to do about it."""
     texts = [finding.detail]
-    if len(finding.sentence()) <= WARNING_LIMIT:
-        return [printable(finding.sentence(), WARNING_LIMIT)]
+    whole = finding.sentence()
+    if len(whole) <= WARNING_LIMIT:
+        return [printable(whole, WARNING_LIMIT)]
     if finding.remedy.startswith("kubectl "):
         texts.append(finding.remedy)
     return [printable(f"{finding.rule}: {text}", WARNING_LIMIT) for text in texts]

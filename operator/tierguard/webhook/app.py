@@ -26,7 +26,7 @@ from tierguard.guard.model.decision import MESSAGE_LIMIT, Decision, Outcome
 from tierguard.webhook.gate import MEMORY, Gate, patience
 from tierguard.webhook.journalist import Journalist
 from tierguard.webhook.lookup import Lookups
-from tierguard.webhook.metrics import CacheCollector, Metrics
+from tierguard.webhook.metrics import CacheCollector, MemoryCollector, Metrics
 from tierguard.webhook.review import Malformed, Request, change_of, decode, encode, parent_of
 
 log = logging.getLogger("tierguard.webhook")
@@ -73,6 +73,7 @@ class Webhook:
         self._metrics = Metrics(registry, lambda: self._gate.waiting)
         self._lookups = Lookups(api, cache, lambda result: self._metrics.lookups.labels(result).inc())
         registry.register(CacheCollector(cache))
+        registry.register(MemoryCollector())
         self.listening: Callable[[], bool] = lambda: True
         """Whether connections are taken yet: whoever says that he is ready before that is sent what he cannot answer."""
         self.health = Health(

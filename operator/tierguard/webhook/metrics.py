@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tierguard.cluster.cache import ClusterCache
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Decision
+from tierguard.guard.model.memory import MEMORIES
 from tierguard.webhook import connections, gate
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)
@@ -74,6 +75,7 @@ class Metrics:
         self.shed = {reason: shed.labels(reason) for reason in gate.REASONS}
         Gauge("tierguard_webhook_waiting", "Reviews that wait for their turn.", registry=registry).set_function(waiting)
         self._bound: dict[tuple[str, str], _Counts] = {}
+        self._refused_by: dict[str, _Counts] = {}
 
     def count(self, decision: Decision) -> None:
         """Count `decision`."""
@@ -86,7 +88,10 @@ class Metrics:
             self._broken_glass.inc()
         if not decision.allowed:
             for rule in {finding.rule for finding in decision.findings}:
-                self._refusals.labels(rule).inc()
+                refused = self._refused_by.get(rule)
+                if refused is None:
+                    refused = self._refused_by[rule] = self._refusals.labels(rule)
+                refused.inc()
 
 
 def dropped_connections(registry: CollectorRegistry) -> Callable[[str], None]:
@@ -103,6 +108,27 @@ def dropped_connections(registry: CollectorRegistry) -> Callable[[str], None]:
 
 MOST_RESOURCES = 500
 """Resources of one kind that are reported by name: labels must stay few."""
+
+
+class MemoryCollector(Collector):
+    """Reports, when asked, how much is remembered of parts of objects, and how often that helped."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Yield the families."""
+        size = GaugeMetricFamily(
+            "tierguard_memory_bytes", "Bytes of parts of objects that are remembered, by part.", labels=("part",)
+        )
+        lookups = CounterMetricFamily(
+            "tierguard_memory_lookups",
+            "Parts of objects that were looked up, by part and by result: known or new.",
+            labels=("part", "result"),
+        )
+        for memory in MEMORIES:
+            size.add_metric((memory.name,), memory.bytes)
+            lookups.add_metric((memory.name, "known"), memory.hits)
+            lookups.add_metric((memory.name, "new"), memory.misses)
+        yield size
+        yield lookups
 
 
 class CacheCollector(Collector):

@@ -46,7 +46,7 @@ class BudgetKeeper:
                 self._tell(budget, now)
 
     def _tell(self, budget: KubeObject, now: datetime) -> None:
-        owner = objects.sequence(budget, "metadata", "ownerReferences")[0]
+        owner = objects.owners(budget)[0]
         regarding = {
             "apiVersion": owner["apiVersion"],
             "kind": owner["kind"],
@@ -72,6 +72,6 @@ def _budget_path(namespace: str, name: str) -> str:
 
 def _same(stored: KubeObject, wanted: KubeObject) -> bool:
     spec = objects.mapping(stored, "spec")
-    owners = [owner.get("uid") for owner in objects.sequence(stored, "metadata", "ownerReferences")]
-    ours = [owner.get("uid") for owner in objects.sequence(wanted, "metadata", "ownerReferences")]
+    owners = [owner.get("uid") for owner in objects.owners(stored)]
+    ours = [owner.get("uid") for owner in objects.owners(wanted)]
     return all(spec.get(key) == value for key, value in wanted["spec"].items()) and owners == ours

@@ -32,7 +32,7 @@ def change_of(before: KubeObject | None, after: KubeObject | None, identities: I
     if subject is None or (before is not None and being_deleted(before)) or _ours(subject):
         return None
     if after is None or being_deleted(after):
-        return None if before is None or objects.sequence(before, "metadata", "ownerReferences") else _deletion(before)
+        return None if before is None or objects.owners(before) else _deletion(before)
     if after.get("kind") == PARTIAL:
         return _configuration(before, after, identities)
     if after.get("kind") not in ACCOUNTED:

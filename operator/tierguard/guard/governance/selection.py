@@ -45,7 +45,7 @@ def workloads(state: State, *scopes: Scope, beside: bool = False) -> Iterator[tu
 
 def _may_match(selectors: list[LabelSelector], workload: Workload) -> bool:
     """Classifying a workload costs ten times as much as this."""
-    if objects.sequence(workload.raw, "metadata", "ownerReferences"):
+    if objects.owners(workload.raw):
         return True
     return any(
         selector.matches(workload.labels) or selector.matches(workload.template_labels) for selector in selectors

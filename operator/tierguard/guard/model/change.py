@@ -1,8 +1,10 @@
 """What kind of change is it? Read from the old and the new object, never from what the caller says."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
@@ -44,8 +46,7 @@ class Unanswered(Exception):  # noqa: N818 - it is no error: somebody has to ask
         self.question = question
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One request: who wants to make `new` out of `old`.
 
     `old` is None on CREATE, `new` on DELETE. `kind` is the object's kind; a request to `/scale` is told as a change of the
@@ -59,7 +60,7 @@ class Change:
     old: KubeObject | None
     new: KubeObject | None
     user: str = ""
-    answers: Mapping[Question, bool] = field(default_factory=dict)
+    answers: Mapping[Question, bool] = {}
     """What RBAC said about `user`, as far as it was asked."""
     subresource: str = ""
     """`status`, `resize`, `ephemeralcontainers` or `finalize`, where the change comes that way. A `/scale` is an update."""
@@ -203,8 +204,11 @@ def restarts_unpinned(old: Workload, new: Workload, immutable_tags: tuple[str, .
 
 def gains_owner(old: KubeObject, new: KubeObject) -> bool:
     """Whether `new` has an owner that `old` had not: a dangling owner makes the garbage collector delete the object."""
-    before = {str(objects.value(owner, "uid")) for owner in objects.sequence(old, "metadata", "ownerReferences")}
-    after = {str(objects.value(owner, "uid")) for owner in objects.sequence(new, "metadata", "ownerReferences")}
+    owners = objects.owners(new)
+    if not owners:
+        return False  # nearly always
+    before = {str(objects.value(owner, "uid")) for owner in objects.owners(old)}
+    after = {str(objects.value(owner, "uid")) for owner in owners}
     return not after <= before
 
 

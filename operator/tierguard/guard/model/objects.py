@@ -51,6 +51,12 @@ def sequence(parent: Any, *path: str) -> Sequence[Any]:
 
 def value(parent: Any, *path: str) -> Any:
     """What is at `path` below `parent`, decoded, or None."""
+    if len(path) == 1 and isinstance(parent, dict):
+        (at,) = path
+        found = parent.get(at)
+        if found.__class__ is Raw or found.__class__ is Fields:
+            found = parent[at] = decoded(found)
+        return found
     holder: dict[str, Any] = {}
     at, found = "", parent
     for key in path:
@@ -137,29 +143,44 @@ def larger_than(value: Any, most: int) -> bool:
     return False
 
 
+def _metadata(obj: KubeObject) -> Mapping[str, Any]:
+    found = obj.get("metadata") if isinstance(obj, dict) else None
+    return found if found.__class__ is dict else mapping(obj, "metadata")
+
+
+def _map_in(metadata: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = metadata.get(key)
+    return found if found.__class__ is dict else mapping(metadata, key)
+
+
 def labels(obj: KubeObject) -> Labels:
     """`metadata.labels`."""
-    return mapping(obj, "metadata", "labels")
+    return _map_in(_metadata(obj), "labels")
 
 
 def annotations(obj: KubeObject) -> Mapping[str, str]:
     """`metadata.annotations`."""
-    return mapping(obj, "metadata", "annotations")
+    return _map_in(_metadata(obj), "annotations")
+
+
+def owners(obj: KubeObject) -> Sequence[Any]:
+    """`metadata.ownerReferences`."""
+    return sequence(_metadata(obj), "ownerReferences")
 
 
 def name(obj: KubeObject) -> str:
     """`metadata.name`, or the empty string."""
-    return str(mapping(obj, "metadata").get("name") or "")
+    return str(_metadata(obj).get("name") or "")
 
 
 def namespace(obj: KubeObject) -> str:
     """`metadata.namespace`, or the empty string."""
-    return str(mapping(obj, "metadata").get("namespace") or "")
+    return str(_metadata(obj).get("namespace") or "")
 
 
 def uid(obj: KubeObject) -> str:
     """`metadata.uid`, or the empty string."""
-    return str(mapping(obj, "metadata").get("uid") or "")
+    return str(_metadata(obj).get("uid") or "")
 
 
 def generation(obj: KubeObject) -> int:
@@ -170,7 +191,7 @@ def generation(obj: KubeObject) -> int:
 
 def controller_of(obj: KubeObject) -> Mapping[str, Any] | None:
     """The owner reference that has `controller: true`, if there is one."""
-    for owner in sequence(obj, "metadata", "ownerReferences"):
+    for owner in owners(obj):
         if isinstance(owner, Mapping) and owner.get("controller") is True:
             return owner
     return None

@@ -135,12 +135,22 @@ class ContainerSpec(Typed, frozen=True):
     def framed(self) -> Iterator[bytes]:
         """All of it but its images and its environment, in an order of its own; none has a zero byte in it."""
         yield encoded([self.name, self.restart_policy])
-        yield bytes(self.ports_written)
-        yield bytes(self.resources_written)
-        yield bytes(self.readiness_written)
-        yield bytes(self.liveness_written)
-        yield bytes(self.startup_written)
-        yield bytes(self.lifecycle_written)
+        yield from map(bytes, self.parts())
+
+    def parts(self) -> tuple[Raw, ...]:
+        """What of the frame is not decoded."""
+        return (
+            self.ports_written,
+            self.resources_written,
+            self.readiness_written,
+            self.liveness_written,
+            self.startup_written,
+            self.lifecycle_written,
+        )
+
+    def framed_as(self, other: "ContainerSpec") -> bool:
+        """Whether `framed` says the same of `other`."""
+        return self.name == other.name and self.restart_policy == other.restart_policy and self.parts() == other.parts()
 
 
 class SecretVolume(Typed, frozen=True):
@@ -259,21 +269,45 @@ class PodSpec(Typed, frozen=True):
 
     def framed(self) -> Iterator[bytes]:
         """The same of the whole pod, without its volumes and what it reads."""
-        settled = (self.priority_class_name, self.host_network, self.termination_grace_period_seconds)
-        yield encoded([*settled, len(self.containers), len(self.init_containers)])
-        yield bytes(self.spread_written)
-        yield bytes(self.node_selector_written)
-        yield bytes(self.affinity_written)
-        yield bytes(self.tolerations_written)
-        yield bytes(self.resources_written)
+        yield encoded([*self.settled(), len(self.containers), len(self.init_containers)])
+        yield from map(bytes, self.parts())
         for container in (*self.containers, *self.init_containers):
             yield from container.framed()
+
+    def settled(self) -> tuple[object, ...]:
+        """What of the frame is decoded."""
+        return (self.priority_class_name, self.host_network, self.termination_grace_period_seconds)
+
+    def parts(self) -> tuple[Raw, ...]:
+        """What of the frame is not decoded."""
+        return (
+            self.spread_written,
+            self.node_selector_written,
+            self.affinity_written,
+            self.tolerations_written,
+            self.resources_written,
+        )
+
+    def framed_as(self, other: "PodSpec") -> bool:
+        """Whether `framed` says the same of `other`."""
+        return (
+            self.settled() == other.settled()
+            and self.parts() == other.parts()
+            and _framed_alike(self.containers, other.containers)
+            and _framed_alike(self.init_containers, other.init_containers)
+        )
 
     def part(self, name: str) -> tuple[ContainerSpec, ...]:
         """One of `CONTAINER_PARTS`."""
         if name == "containers":
             return self.containers
         return self.init_containers if name == "initContainers" else self.ephemeral_containers
+
+
+def _framed_alike(mine: tuple[ContainerSpec, ...], others: tuple[ContainerSpec, ...]) -> bool:
+    if len(mine) != len(others):
+        return False
+    return all(one.framed_as(other) for one, other in zip(mine, others, strict=True))
 
 
 POD_SPEC: Shape[PodSpec] = Shape(PodSpec)

@@ -103,6 +103,21 @@ class PodTemplate:
             return None
         return b"\0".join((encoded(self.labels), *self.pod.framed()))
 
+    def frame_beside(self, other: "PodTemplate") -> bytes | None:
+        """The frame: that of `other` where it is the same, which is soon found out."""
+        if other is not self and "frame" not in self.__dict__ and other.frame is not None:
+            typed = self._found.__class__ is objects.Raw
+            if typed and self.labels == other.labels and self.pod.framed_as(other.pod):
+                self.__dict__["frame"] = other.frame
+        return self.frame
+
+    def same_claims(self, other: "PodTemplate") -> bool:
+        """Whether the pods of `other` mount the same claims."""
+        mine, others = self.pod, other.pod
+        return (mine.volumes_written == others.volumes_written and mine.reads == others.reads) or (
+            self.claims == other.claims
+        )
+
     @once
     def hash(self) -> str:
         """The digest of what a person wrote into it."""

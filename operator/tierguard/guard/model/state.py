@@ -211,7 +211,7 @@ class State:
 
         Not only the controlling one: `kubectl create job --from` makes a CronJob a mere owner of the Job.
         """
-        for reference in objects.sequence(obj, "metadata", "ownerReferences"):
+        for reference in objects.owners(obj):
             kind, name = str(objects.value(reference, "kind")), str(objects.value(reference, "name"))
             owner = self.workload(kind, namespace, name)
             if owner is not None and objects.uid(owner.raw) == objects.value(reference, "uid"):

@@ -1,8 +1,9 @@
 """A workload as one decision sees it: what is read of any of the kinds, decoded as far as it is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tierguard.guard.model import objects
 from tierguard.guard.model.containers import Container
@@ -19,8 +20,7 @@ JOB_NAME = "batch.kubernetes.io/job-name"
 """A label that the Job controller gives to its pods, and that no other pods have."""
 
 
-@dataclass(frozen=True)
-class Workload:
+class Workload(Struct, frozen=True, dict=True):
     """A workload as one decision sees it: the object, and where to look in it. Made for a request, then dropped."""
 
     entry: WorkloadKind
@@ -97,17 +97,15 @@ class Workload:
         return self.pods.pod
 
     @once
-    def frame(self) -> bytes | None:
-        """All of its spec that rules read but images, environment and volumes, where that is at hand as bytes.
+    def around(self) -> bytes | None:
+        """All of its spec but the pod template; None where it has none, or one in another place than most.
 
-        The same bytes are the same to every rule that goes by nothing else (`Rule.by_frame`).
+        The same bytes, and the same frame of its pods, are the same to every rule that goes by nothing else.
         """
-        pods = self.pods.frame
-        if pods is None or self.entry.template != TEMPLATE:
+        if self.entry.template != TEMPLATE:
             return None
         spec, inner = self.spec, TEMPLATE[1]
-        rest = [written(found) for key, found in spec.items() if key != inner]
-        return b"\0".join((encoded(tuple(spec)), *rest, pods))
+        return b"\0".join((encoded(tuple(spec)), *(written(found) for key, found in spec.items() if key != inner)))
 
     @property
     def containers(self) -> tuple[Container, ...]:

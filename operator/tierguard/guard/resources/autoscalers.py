@@ -163,7 +163,7 @@ def _only_adds(autoscaler: KubeObject, workload: Workload, change: Change, state
 
 def _made_by(autoscaler: KubeObject) -> Iterator[str]:
     """KEDA makes a HorizontalPodAutoscaler for each ScaledObject: the two are one."""
-    for owner in objects.sequence(autoscaler, "metadata", "ownerReferences"):
+    for owner in objects.owners(autoscaler):
         if objects.value(owner, "kind") == KEDA:
             yield f"{KEDA}/{objects.value(owner, 'name')}"
 

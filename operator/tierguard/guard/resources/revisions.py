@@ -32,7 +32,7 @@ def evaluate_revision(change: Change, state: State, now: datetime) -> Decision:
 def _controllers(revision: KubeObject, neighbours: Neighbours) -> list[Classified]:
     owners = [
         neighbours.named(str(objects.value(owner, "kind")), str(objects.value(owner, "name")))
-        for owner in objects.sequence(revision, "metadata", "ownerReferences")
+        for owner in objects.owners(revision)
     ]
     found = [owner for owner in owners if owner is not None and owner.tier is not None]
     # An owner that is no controller keeps nobody else from adopting it.

@@ -4,8 +4,9 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.freezes.blocking import Blocking, block
@@ -136,8 +137,7 @@ def _status_by_hand(change: Change, before: Classified | None, state: State) -> 
     return [Finding("status", source, "WrittenByHand", detail, "leave it to the controller")]
 
 
-@dataclass(frozen=True, slots=True)
-class Deploying:
+class Deploying(Struct, frozen=True):
     """A change of a workload, as freezes and windows look at it.
 
     The `sides` and the `tied` workloads that it acts for, what it is (`frozen_kinds`: besides, to freezes alone), since when
@@ -227,9 +227,8 @@ def _selected_alike(old: Workload, new: Workload) -> bool:
     return (
         old.labels == new.labels
         and old.template_labels == new.template_labels
-        and old.claims == new.claims
-        and objects.sequence(old.raw, "metadata", "ownerReferences")
-        == objects.sequence(new.raw, "metadata", "ownerReferences")
+        and old.pods.same_claims(new.pods)
+        and objects.owners(old.raw) == objects.owners(new.raw)
     )
 
 

@@ -67,7 +67,7 @@ class Dependencies:
 
 def _entries(workload: Workload) -> Iterator[str]:
     seen = set()
-    for annotations in (objects.annotations(workload.raw), objects.annotations(workload.template)):
+    for annotations in (objects.annotations(workload.raw), workload.pods.annotations):
         written = annotations.get(DEPENDS_ON)
         for entry in str(written or "").split(","):
             if entry.strip() and entry.strip() not in seen:

@@ -47,7 +47,11 @@ def judge(
     if not after.policies:
         return Judgement()
     found = tuple(_violations(Situation(after, state, now, before, kinds)))
-    earlier = tuple(_violations(Situation(before, earlier_state or state, now))) if found and before is not None else ()
+    # What was there before is judged only where something is wrong now, and only by the rules that say so.
+    broken = frozenset([rule.id for _, rule, _, _ in found])
+    earlier: Iterable[_Found] = ()
+    if broken and before is not None:
+        earlier = tuple(_violations(Situation(before, earlier_state or state, now), broken))
     said = {(rule.id, v.reason, v.detail) for _, rule, v, _ in earlier}
     gaps = {(policy.name, rule.id, v.reason, v.about): v.gap for policy, rule, v, _ in earlier if v.gap > 0}
     strictest: dict[tuple[str, str, str], tuple[Effect, float, Finding]] = {}
@@ -80,7 +84,10 @@ def _asked(policy: Policy, kind: str) -> tuple[tuple[Rule, RuleBlock], ...]:
     return tuple((rule, settings) for rule, settings in blocks if settings is not None)
 
 
-def _violations(situation: Situation) -> Iterator[tuple[Policy, Rule, Violation, Enforcement | None]]:
+_Found = tuple[Policy, Rule, Violation, Enforcement | None]
+
+
+def _violations(situation: Situation, only: frozenset[RuleId] | None = None) -> Iterator[_Found]:
     subject = situation.subject
     kind = subject.workload.kind
     for policy in subject.policies:
@@ -89,6 +96,8 @@ def _violations(situation: Situation) -> Iterator[tuple[Policy, Rule, Violation,
             continue
         framed = _by_frame(policy, asked, situation)
         for rule, settings in asked:
+            if only is not None and rule.id not in only:
+                continue
             found = framed.get(rule.id)
             for violation in _check(rule, settings, situation) if found is None else found:
                 yield policy, rule, violation, settings.enforcement
@@ -100,21 +109,22 @@ def _check(rule: Rule, settings: RuleBlock, situation: Situation) -> Iterable[Vi
 
 
 _Verdicts = Mapping[RuleId, tuple[Violation, ...]]
-_FRAMES: Memory[dict[tuple[Policy, str, int | None, bool], _Verdicts]] = Memory("frame", 1024 * 1024)
-_MOST_POLICIES = 64
-"""Policies whose verdicts of one frame are remembered."""
+_Asked = tuple[Policy, str, bytes, int | None, bool]
+_FRAMES: Memory[dict[_Asked, _Verdicts]] = Memory("frame", 1024 * 1024)
+_MOST_VERDICTS = 64
+"""Verdicts of the pods of one frame that are remembered."""
 _NONE: _Verdicts = {}
 
 
 def _by_frame(policy: Policy, asked: tuple[tuple[Rule, RuleBlock], ...], situation: Situation) -> _Verdicts:
     """What those rules say that go by the frame alone: of the same frame, the same policy says the same."""
-    workload, state = situation.subject.workload, situation.state
-    frame = workload.frame
-    if frame is None:
+    workload, state, before = situation.subject.workload, situation.state, situation.before
+    frame = workload.pods.frame if before is None else workload.pods.frame_beside(before.workload.pods)
+    if frame is None or (around := workload.around) is None:
         return _NONE
-    key = (policy, workload.kind, state.least_replicas(workload), bool(state.nodes))
+    key = (policy, workload.kind, around, state.least_replicas(workload), bool(state.nodes))
     known = _FRAMES.get(frame)
-    if known is None or len(known) >= _MOST_POLICIES:
+    if known is None or len(known) >= _MOST_VERDICTS:
         known = {}
         _FRAMES.put(frame, known)
     found = known.get(key)

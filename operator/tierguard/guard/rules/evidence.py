@@ -1,6 +1,6 @@
 """Rule `evidence`: a rollout carries what was agreed about it, and proof that the way back was tried."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import ClassVar
@@ -50,23 +50,19 @@ class Evidence:
         assert isinstance(settings, EvidenceRule)  # noqa: S101 - the registry pairs block and rule
         if situation.kinds and not _ROLLOUTS.intersection(situation.kinds):
             return
-        given = _given(situation.subject.workload)
+        given = objects.annotations(situation.subject.workload.raw)
         if settings.annotations:
             yield from _annotations(situation, settings, given)
         for proof in settings.proofs:
-            yield from _proof(proof, given.get(proof.annotation, ""), situation.now)
+            yield from _proof(proof, _said(given, proof.annotation), situation.now)
 
 
-def _given(workload: Workload) -> dict[str, str]:
-    return {
-        key[len(PREFIX) :]: text
-        for key, written in objects.annotations(workload.raw).items()
-        if str(key).startswith(PREFIX) and (text := str(written or "").strip())
-    }
+def _said(given: Mapping[str, str], name: str) -> str:
+    return str(given.get(PREFIX + name) or "").strip()
 
 
-def _annotations(situation: Situation, settings: EvidenceRule, given: dict[str, str]) -> Iterator[Violation]:
-    missing = [name for name in (*settings.annotations, IMAGES) if name not in given]
+def _annotations(situation: Situation, settings: EvidenceRule, given: Mapping[str, str]) -> Iterator[Violation]:
+    missing = [name for name in (*settings.annotations, IMAGES) if not _said(given, name)]
     if missing:
         yield Violation(
             "MissingEvidence",
@@ -76,9 +72,9 @@ def _annotations(situation: Situation, settings: EvidenceRule, given: dict[str, 
             gap=len(missing),
             inherited=False,
         )
-    if ChangeKind.ROLLOUT in situation.kinds:
-        earlier = _given(situation.before.workload) if situation.before is not None else {}
-        stale = [name for name in settings.annotations if name in given and given[name] == earlier.get(name)]
+    if ChangeKind.ROLLOUT in situation.kinds and situation.before is not None:
+        earlier = objects.annotations(situation.before.workload.raw)
+        stale = [name for name in settings.annotations if (text := _said(given, name)) and text == _said(earlier, name)]
         if stale:
             yield Violation(
                 "StaleEvidence",
@@ -88,7 +84,8 @@ def _annotations(situation: Situation, settings: EvidenceRule, given: dict[str, 
                 gap=len(stale),
                 inherited=False,
             )
-    if IMAGES in given and (other := _not_spoken_of(situation.subject.workload, given[IMAGES])):
+    images = _said(given, IMAGES)
+    if images and (other := _not_spoken_of(situation.subject.workload, images)):
         yield Violation(
             "OtherImages",
             f"evidence speaks of other images: not of {objects.printable(other[0], 71)}"

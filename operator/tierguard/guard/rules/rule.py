@@ -1,9 +1,10 @@
 """What a tier rule is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
+
+from msgspec import Struct
 
 from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import RuleId
@@ -21,8 +22,7 @@ EVERY_KIND = frozenset(WORKLOAD_KINDS)
 """All kinds that have pods, and pods themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What a rule judges: a workload as a change leaves it, or as it is stored, and what is around it.
 
     `before` and `kinds` tell of the change that is judged; None and empty where what is stored is judged.
@@ -35,8 +35,7 @@ class Situation:
     kinds: tuple[ChangeKind, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """One way in which a workload breaks a rule.
 
     `reason` is constant, `detail` has the effective values, `remedy` says what to do. `effect` is the most that it may do
@@ -68,9 +67,9 @@ class Rule(Protocol):
     """The kinds of workload that it can judge."""
 
     def by_frame(self, state: State) -> bool:
-        """Whether `check` reads nothing but the settings, the kind, the frame (`Workload.frame`) and the least replicas.
+        """Whether `check` reads nothing but the settings, and the workload's kind, frame, spec around it and least replicas.
 
-        Then its verdict is remembered.
+        See `PodTemplate.frame` and `Workload.around`. Then its verdict is remembered.
         """
         ...
 

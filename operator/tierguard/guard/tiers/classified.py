@@ -26,13 +26,15 @@ class Classified:
     policies: tuple[Policy, ...]
     owner: "Classified | None" = None
     chosen: dict[int, tuple[tuple[Hold, ...], tuple[Hold, ...]]] = field(
-        default_factory=dict, compare=False, repr=False
+        init=False, default_factory=dict, compare=False, repr=False
     )
     """By identity, freezes or windows that were tried, and those of them that select it. Shared by all alike."""
 
     def alike(self, workload: Workload) -> "Classified":
         """`workload` in the same place: one with the same labels, pods' labels and owners."""
-        return Classified(workload, self.tier, self.namespace_labels, self.policies, self.owner, self.chosen)
+        found = Classified(workload, self.tier, self.namespace_labels, self.policies, self.owner)
+        object.__setattr__(found, "chosen", self.chosen)
+        return found
 
     @property
     def critical(self) -> bool:

@@ -40,7 +40,7 @@ def stand(
         found = classify(workload, namespace, namespace_labels, state)
         return found, ties(found, namespace, state)
 
-    if state.revisions is None or objects.sequence(workload.raw, "metadata", "ownerReferences"):
+    if state.revisions is None or objects.owners(workload.raw):
         return find()
     question = (
         *(workload.kind, workload.name, workload.claims),

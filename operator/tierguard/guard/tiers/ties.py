@@ -12,7 +12,7 @@ from tierguard.guard.tiers.filed import Filed
 
 def owners(subject: Classified) -> Iterator[Pair]:
     """Kind and name of what a workload names as its owners."""
-    for owner in objects.sequence(subject.workload.raw, "metadata", "ownerReferences"):
+    for owner in objects.owners(subject.workload.raw):
         yield str(objects.value(owner, "kind")), str(objects.value(owner, "name"))
 
 
