@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from tierguard.api.model import rfc3339
 from tierguard.api.scope import ChangeKind
+from tierguard.guard.freezes.object_clock import believable
 from tierguard.guard.model.change import HARMLESS, Change, gravest_first
 from tierguard.guard.model.decision import Finding
 from tierguard.guard.model.hold import Hold
@@ -83,6 +84,12 @@ class Matching:
             if not self._excepted(hold, now) and self._refused(hold, max(interval.start, hold.created)):
                 yield hold, interval
 
+    def quiet(self, now: datetime) -> bool:
+        """Whether plainly nothing holds the change at `now`, whatever any clock near this one says. False proves nothing."""
+        if ChangeKind.DECLASSIFY in self.kinds:  # which is held a day ahead
+            return False
+        return (not self.freezes or _quiet(self.freezes, now)) and not self.shut_out_by(now)
+
     def freezes_between(self, start: datetime, end: datetime) -> bool:
         """Whether any of the freezes is active at some instant from `start` to `end`."""
         return any(hold.timeline.touches(start, end) for hold in self.freezes)
@@ -96,7 +103,9 @@ class Matching:
 
         Who excepts a workload from a freeze that holds now means it to be changed now, whatever the hour.
         """
-        if any(self._excepted(hold, now) and hold.timeline.covering(now) is not None for hold in self.freezes):
+        if self.excepted and any(
+            self._excepted(hold, now) and hold.timeline.covering(now) is not None for hold in self.freezes
+        ):
             return ()
         for window, since in zip(self.windows, counting_since(self.windows), strict=True):
             lets = window.timeline.covering(now) is not None or not self._refused(window, None)
@@ -135,6 +144,26 @@ class Matching:
             early = self.available_since is not None and self.available_since < began
             return early and hold.lets(kind)
         return hold.lets(kind)
+
+
+_QUIET: dict[tuple[Hold, ...], tuple[datetime, datetime]] = {}
+_MOST_QUIET = 1024
+"""Sets of freezes (by identity: a changed freeze is another one) of which it is remembered when none of them is near."""
+
+
+def _quiet(freezes: tuple[Hold, ...], now: datetime) -> bool:
+    """Whether none of `freezes` is active at any instant that an object may be believed to be of at `now`."""
+    known = _QUIET.get(freezes)
+    if known is not None and known[0] <= now < known[1]:
+        return True  # nearly always: freezes are declared weeks ahead
+    first, last = believable(now)
+    if any(hold.timeline.touches(first, last) for hold in freezes):
+        return False
+    starts = [coming.start for hold in freezes if (coming := hold.timeline.next_after(last)) is not None]
+    if len(_QUIET) >= _MOST_QUIET:
+        _QUIET.clear()
+    _QUIET[freezes] = (now, believable(min(starts, default=FOREVER))[0])
+    return True
 
 
 @lru_cache(maxsize=1024)  # by identity: a changed window is another one

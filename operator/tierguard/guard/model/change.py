@@ -158,6 +158,9 @@ def _resume(new: Workload, was_available: WasAvailable, *, alone: bool) -> Chang
 
 
 def _scaling(old: Workload, new: Workload) -> set[ChangeKind]:
+    field = old.entry.replicas
+    if field is not None and old.entry is new.entry and old.spec.get(field[-1]) == new.spec.get(field[-1]):
+        return set()  # nearly always
     before, after = old.replicas, new.replicas
     if before is None or after is None or before == after:
         return set()

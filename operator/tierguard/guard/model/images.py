@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from tierguard.guard.model import objects
 from tierguard.guard.model.pod import CONTAINER_PARTS, VOLUMES, PodSpec
@@ -16,8 +17,7 @@ _DIGITS: Mapping[str, int] = {"sha256": 64, "sha384": 96, "sha512": 128}
 """Hexadecimal digits of the algorithms that the OCI image specification registers: with others it is no digest."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageReference:
+class ImageReference(Struct, frozen=True):
     """An image that a pod names: in which list of its spec, under what name, and when the kubelet pulls it."""
 
     part: str

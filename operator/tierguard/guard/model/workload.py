@@ -169,9 +169,14 @@ class Workload(Struct, frozen=True, dict=True):
         """Whether `other` has the same settings; without making either's, where the template has nothing around it."""
         if self.entry is not other.entry or self.entry.template != TEMPLATE:
             return self.settings() == other.settings()
-        mine, others = self.spec, other.spec
-        keys = (mine.keys() | others.keys()) - self.entry.no_settings
-        return all(objects.same(mine.get(key), others.get(key)) for key in keys)
+        mine, others, besides = self.spec, other.spec, self.entry.no_settings
+        if mine.keys() != others.keys():
+            keys = (mine.keys() | others.keys()) - besides
+            return all(objects.same(mine.get(key), others.get(key)) for key in keys)
+        for key, found in mine.items():  # a plain loop: it runs at every rollout
+            if found != others[key] and key not in besides and not objects.same(found, others[key]):
+                return False
+        return True
 
     def __str__(self) -> str:
         """`Kind namespace/name`, as messages name it."""
