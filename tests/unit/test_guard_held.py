@@ -15,6 +15,7 @@ from tierguard.api.model import rfc3339
 from tierguard.api.scope import DEFAULT_ALLOWED, AllowedKind, ChangeKind
 from tierguard.guard.freezes.compiled import compile_freeze, compile_window
 from tierguard.guard.freezes.matching import Matching
+from tierguard.guard.freezes.object_clock import believable
 from tierguard.guard.model.hold import Hold
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
@@ -344,6 +345,25 @@ def test_what_holds_a_change_is_what_covers_the_minute_and_does_not_let_it_pass(
         for hold, interval in matching.frozen_by(now):
             assert interval.covers(now)
             assert hold.timeline.covering(now) == interval
+
+
+@settings(deadline=None, max_examples=40)
+@given(cases(), st.lists(st.integers(TRUSTED, LENGTH - 1), min_size=5, max_size=30))
+def test_a_quiet_instant_is_one_at_which_nothing_holds_by_any_clock_that_is_believed(
+    case: Case, minutes: list[int]
+) -> None:
+    matching = matching_of(case)
+    quiet = 0
+    for minute in (*minutes, *sorted(minutes)):  # in any order: what was found out at one instant is used at another
+        now = beginning(case.anchor) + minute * MINUTE
+        if matching.quiet(now):
+            quiet += 1
+            assert not list(matching.frozen_by(now))
+            assert not matching.shut_out_by(now)
+            assert not matching.freezes_between(*believable(now))
+        elif not matching.frozen_by(now) and not matching.shut_out_by(now) and ChangeKind.DECLASSIFY not in case.kinds:
+            assert matching.freezes_between(*believable(now))
+    assert quiet or case.frozen or case.windows or ChangeKind.DECLASSIFY in case.kinds
 
 
 @settings(deadline=None, max_examples=20)

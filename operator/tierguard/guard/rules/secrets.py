@@ -10,7 +10,7 @@ from tierguard.api.rule_values import EnvironmentSecrets, RuleId
 from tierguard.api.rules import SecretsRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.memory import Memory
-from tierguard.guard.model.pod import CONTAINER_PARTS, ContainerSpec, EnvVar
+from tierguard.guard.model.pod import CONTAINER_PARTS, ContainerSpec, EnvFrom, EnvVar
 from tierguard.guard.model.state import State
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
@@ -101,7 +101,8 @@ def _told(container: ContainerSpec) -> _Told:
     written = b"\0".join((bytes(container.env_written), bytes(container.env_from_written)))
     found = _ENVIRONMENTS.get(written)
     if found is None:
-        found = (tuple(_referred(container)), tuple(_written_out(container.env)))
+        env = container.env
+        found = (tuple(_referred(env, container.env_from)), tuple(_written_out(env)))
         _ENVIRONMENTS.put(written, found)
     return found
 
@@ -111,13 +112,14 @@ def _named(names: tuple[str, ...]) -> str:
     return objects.printable(names[0], _SHOWN) + more
 
 
-def _referred(container: ContainerSpec) -> Iterator[str]:
-    for variable in container.env:
-        if variable.value_from is not None and variable.value_from.secret_key_ref is not None:
+def _referred(env: tuple[EnvVar, ...], env_from: tuple[EnvFrom, ...]) -> Iterator[str]:
+    for variable in env:
+        source = variable.value_from
+        if source is not None and source.secret_key_ref is not None:
             yield objects.printable(variable.name, 63)
-    for source in container.env_from:
-        if source.secret_ref is not None:
-            yield f"all of Secret {objects.printable(source.secret_ref.name, 63)}"
+    for group in env_from:
+        if group.secret_ref is not None:
+            yield f"all of Secret {objects.printable(group.secret_ref.name, 63)}"
 
 
 def _written_out(env: tuple[EnvVar, ...]) -> Iterator[str]:
