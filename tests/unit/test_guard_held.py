@@ -361,8 +361,12 @@ def test_a_quiet_instant_is_one_at_which_nothing_holds_by_any_clock_that_is_beli
             assert not list(matching.frozen_by(now))
             assert not matching.shut_out_by(now)
             assert not matching.freezes_between(*believable(now))
-        elif not matching.frozen_by(now) and not matching.shut_out_by(now) and ChangeKind.DECLASSIFY not in case.kinds:
-            assert matching.freezes_between(*believable(now))
+        elif (
+            not list(matching.frozen_by(now))
+            and not matching.shut_out_by(now)
+            and ChangeKind.DECLASSIFY not in case.kinds
+        ):
+            assert matching.freezes_between(*believable(now)), "what is not quiet, is so for a freeze that is near"
     assert quiet or case.frozen or case.windows or ChangeKind.DECLASSIFY in case.kinds
 
 

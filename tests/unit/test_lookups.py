@@ -23,7 +23,6 @@ from tierguard.guard.model.change import Question
 from tierguard.guard.model.state import Identities
 from tierguard.webhook import lookup
 from tierguard.webhook.lookup import Lookups
-from tierguard.webhook.review import UserInfo
 from tierguard.webhook.rights import GOOD_SECONDS, MOST_ANSWERS, Rights
 from tierguard.webhook.shares import (
     NAMESPACE_BURST,
@@ -34,6 +33,7 @@ from tierguard.webhook.shares import (
     Buckets,
     Shares,
 )
+from tierguard.webhook.wire import UserInfo
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tierguard.guard.model import objects
+from tierguard.guard.model.container_spec import ContainerSpec, EnvVar
 from tierguard.guard.model.digest import DIGEST, LARGEST_WHOLE, digest_of, encoded, sha256
-from tierguard.guard.model.pod import CONTAINER_PARTS, POD_SPEC, READS, ContainerSpec, EnvVar
+from tierguard.guard.model.pod import CONTAINER_PARTS, POD_SPEC, READS
 from tierguard.guard.model.references import reads
 from tierguard.guard.model.shape import Shape
 from tierguard.guard.model.template import RESTARTED_AT

@@ -27,7 +27,8 @@ from tierguard.webhook.gate import MEMORY, Gate, patience
 from tierguard.webhook.journalist import Journalist
 from tierguard.webhook.lookup import Lookups
 from tierguard.webhook.metrics import CacheCollector, MemoryCollector, Metrics
-from tierguard.webhook.review import Malformed, Request, change_of, decode, encode, parent_of
+from tierguard.webhook.review import Malformed, change_of, decode, encode, parent_of
+from tierguard.webhook.wire import Request
 
 log = logging.getLogger("tierguard.webhook")
 decisions = logging.getLogger("tierguard.decision")

@@ -21,9 +21,9 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.change import Question
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
-from tierguard.webhook.review import UserInfo
 from tierguard.webhook.rights import Rights
 from tierguard.webhook.shares import Shares
+from tierguard.webhook.wire import UserInfo
 
 TIMEOUT = 0.5
 """Seconds one look-up may take: others wait meanwhile."""

@@ -1,6 +1,6 @@
 """AdmissionReview (admission.k8s.io/v1) on the wire, and its translation into a `Change` and out of a `Decision`."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 import msgspec
 
@@ -13,99 +13,9 @@ from tierguard.guard.resources.definitions import DEFINITION
 from tierguard.guard.resources.own import OWN
 from tierguard.guard.resources.registry import AROUND, REGISTRY
 from tierguard.text import shown
+from tierguard.webhook.wire import Fields, Request, Review, WorkloadRequest, WorkloadReview
 
 REVIEW_VERSION = "admission.k8s.io/v1"
-
-
-class GroupVersionKind(msgspec.Struct, frozen=True, gc=False):
-    """What kind of object the request is about."""
-
-    group: str
-    version: str
-    kind: str
-
-
-class GroupVersionResource(msgspec.Struct, frozen=True, gc=False):
-    """Which collection the request goes to."""
-
-    group: str
-    version: str
-    resource: str
-
-
-class UserInfo(msgspec.Struct, frozen=True, gc=False):
-    """Who asks, as the API server authenticated it."""
-
-    username: str = ""
-    uid: str = ""
-    groups: list[str] = []
-    extra: dict[str, list[str]] = {}
-
-
-Fields = dict[str, msgspec.Raw]
-
-
-class Request(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    """The part of an AdmissionRequest that is read; unknown fields are skipped. `change_of` decodes the two objects."""
-
-    uid: str
-    kind: GroupVersionKind
-    resource: GroupVersionResource
-    operation: Operation
-    user_info: UserInfo
-    name: str = ""
-    namespace: str = ""
-    sub_resource: str = ""
-    object: Fields | None = None
-    old_object: Fields | None = None
-    dry_run: bool | None = None
-
-
-class Review(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    """An AdmissionReview with a request in it."""
-
-    api_version: str
-    kind: str
-    request: Request
-
-
-class _Metadata(TypedDict, total=False):
-    """ObjectMeta (meta/v1), whole."""
-
-    name: str
-    generateName: str
-    namespace: str
-    selfLink: str
-    uid: str
-    resourceVersion: str
-    generation: int
-    creationTimestamp: str | None
-    deletionTimestamp: str | None
-    deletionGracePeriodSeconds: int | None
-    labels: dict[str, str]
-    annotations: dict[str, str]
-    ownerReferences: list[dict[str, Any]]
-    finalizers: list[str]
-    managedFields: msgspec.Raw
-
-
-class _Object(TypedDict, total=False):
-    """A workload of the group apps: whole, but decoded only as far as nearly every decision reads it."""
-
-    apiVersion: str
-    kind: str
-    metadata: _Metadata
-    spec: Fields
-    status: msgspec.Raw
-
-
-class _WorkloadRequest(Request, rename="camel", frozen=True, gc=False):
-    object: _Object | None = None  # type: ignore[assignment]
-    old_object: _Object | None = None  # type: ignore[assignment]
-
-
-class _WorkloadReview(Review, rename="camel", frozen=True, gc=False):
-    request: _WorkloadRequest
 
 
 class Malformed(Exception):  # noqa: N818 - it is the client's error, not ours
@@ -117,7 +27,7 @@ _LATER = ("spec", "status")
 _LONGEST_SAID = 128
 """Characters of a kind that a message names."""
 _DECODER = msgspec.json.Decoder(Review)
-_WORKLOAD_DECODER = msgspec.json.Decoder(_WorkloadReview)
+_WORKLOAD_DECODER = msgspec.json.Decoder(WorkloadReview)
 _OF_APPS = b'"group":"apps"'
 _BEGINNING = 512
 """Bytes of a body in which the API server has said what it is about."""
@@ -139,7 +49,7 @@ def decode(body: bytes) -> Request:
         message = f"not an AdmissionReview of {REVIEW_VERSION}: {review.api_version} {review.kind}"
         raise Malformed(message)
     request = review.request
-    if request.__class__ is _WorkloadRequest and _plainly_consistent(request):
+    if request.__class__ is WorkloadRequest and _plainly_consistent(request):
         return request  # nearly every review
     scale = (request.kind.group, request.kind.kind) == ("autoscaling", _SCALE)
     if not scale and (request.kind.group, request.kind.kind) not in _KNOWN:
@@ -177,11 +87,15 @@ def _plainly_consistent(request: Request) -> bool:
     kind = request.kind
     if request.sub_resource or request.operation is not Operation.UPDATE or kind.version != "v1":
         return False
-    sides: tuple[Any, Any] = (request.object, request.old_object)
-    for obj in sides:
-        if obj is None or obj.get("kind") != kind.kind or obj.get("apiVersion") != "apps/v1":
-            return False
-    return True
+    old, new = request.old_object, request.object
+    return _plainly_of(old, kind.kind) and _plainly_of(new, kind.kind)
+
+
+def _plainly_of(obj: Any, kind: str) -> bool:
+    return obj is not None and obj.get("kind") == kind and obj.get("apiVersion") == _APPS_V1
+
+
+_APPS_V1 = "apps/v1"
 
 
 def _consistent(request: Request) -> None:
@@ -261,7 +175,7 @@ def _objects(request: Request) -> tuple[dict[str, Any] | None, dict[str, Any] | 
     """
     old = None if request.operation is Operation.CREATE else request.old_object
     new = None if request.operation is Operation.DELETE else request.object
-    if request.__class__ is _WorkloadRequest:
+    if request.__class__ is WorkloadRequest:
         return _opened(old), _opened(new)
     later = _LATER if request.kind.kind in WORKLOAD_KINDS else ()
     before = None if old is None else _decoded(old, {}, {}, later)

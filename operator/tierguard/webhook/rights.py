@@ -9,7 +9,7 @@ from concurrent.futures import Future
 
 from tierguard.guard.model.change import Question
 from tierguard.guard.model.digest import encoded
-from tierguard.webhook.review import UserInfo
+from tierguard.webhook.wire import UserInfo
 
 GOOD_SECONDS = 2.0
 """How long an answer is good: a right that was taken away is gone as fast as a watch would tell."""

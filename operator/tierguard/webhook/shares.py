@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 
-from tierguard.webhook.review import UserInfo
+from tierguard.webhook.wire import UserInfo
 
 TOTAL_PER_SECOND = 60.0
 """Look-ups a second of all users together, which is also how many may come at once."""

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tierguard.guard.model.container_spec import ContainerSpec
 from tierguard.guard.model.objects import printable
-from tierguard.guard.model.pod import ContainerSpec, PodSpec
+from tierguard.guard.model.pod import PodSpec
 
 
 class Role(StrEnum):

@@ -6,13 +6,14 @@ from typing import Any
 import msgspec
 
 from tierguard.guard.model import objects
+from tierguard.guard.model.container_spec import Typed
 from tierguard.guard.model.containers import Container, containers
 from tierguard.guard.model.digest import encoded
 from tierguard.guard.model.images import ImageReference, image_references
 from tierguard.guard.model.memory import Memory
 from tierguard.guard.model.objects import KubeObject, Labels
 from tierguard.guard.model.once import once
-from tierguard.guard.model.pod import POD_SPEC, PodSpec, Typed
+from tierguard.guard.model.pod import POD_SPEC, PodSpec
 from tierguard.guard.model.references import claims, references
 from tierguard.guard.model.shape import Shape
 from tierguard.guard.model.template import essence_of_metadata, template_hash

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tierguard.guard.model.pod import CONTAINER_PARTS, Named, PodSpec, Projected, SecretUser, Volume
+from tierguard.guard.model.container_spec import Named
+from tierguard.guard.model.pod import CONTAINER_PARTS, PodSpec, Projected, SecretUser, Volume
 
 CLAIM = "PersistentVolumeClaim"
 EVERYTHING = "*"

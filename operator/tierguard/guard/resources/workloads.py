@@ -92,7 +92,7 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     by_autoscaler = change.user in state.identities.autoscalers and not invalid
     if by_autoscaler and _scales(change, kinds) and not _below_minimum(after):
         return Decision(ALLOWED_AS_IS.outcome, kinds, tier)
-    # In a freeze nothing is announced: what will be deleted after it, people shall say after it.
+    # In a freeze nothing is announced: what is deleted after it, people say after it.
     deploying = Deploying(
         sides,
         tied,
@@ -268,7 +268,6 @@ def _volumes_go(workload: Workload) -> bool:
 
 _HELD = (SPEC, LABELS, OWNERS, ANNOUNCEMENT, FINALIZERS)
 # A finalizer may be taken off a pod, as pods are deleted freely: queues and operators of databases do that.
-# What they report is the kubelets' and readiness gates' to say, and nothing goes by it.
 _HELD_OF = {"Pod": (SPEC, LABELS, OWNERS, ANNOUNCEMENT)}
 
 

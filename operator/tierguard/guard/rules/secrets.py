@@ -9,8 +9,9 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import EnvironmentSecrets, RuleId
 from tierguard.api.rules import SecretsRule
 from tierguard.guard.model import objects
+from tierguard.guard.model.container_spec import ContainerSpec, EnvFrom, EnvVar
 from tierguard.guard.model.memory import Memory
-from tierguard.guard.model.pod import CONTAINER_PARTS, ContainerSpec, EnvFrom, EnvVar
+from tierguard.guard.model.pod import CONTAINER_PARTS
 from tierguard.guard.model.state import State
 from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
 
