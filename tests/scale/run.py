@@ -27,7 +27,7 @@ LONGEST = 900.0
 """Seconds after which what is waited for does not come any more."""
 IDLE_SECONDS = 60.0
 CALM_SECONDS, CALM_CHANGE, CALM_TRIES = 20.0, 0.1, 20
-"""The operator has come to rest when it takes about as much CPU as in the seconds before; after so many tries in any case."""
+"""The operator has come to rest when it takes about as much CPU as in the seconds before; or after so many tries."""
 CHANGES = 5
 CHANGE_SECONDS = 12.0
 NO_PODS = "--controllers=*,-deployment-controller,-replicaset-controller"

@@ -1,5 +1,6 @@
 """A workload as one decision sees it: what is read of any of the kinds, decoded as far as it is read."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from tierguard.guard.model.containers import Container, containers
 from tierguard.guard.model.images import ImageReference, image_references
 from tierguard.guard.model.objects import KubeObject, Labels
 from tierguard.guard.model.once import once
+from tierguard.guard.model.packed import Packed
 from tierguard.guard.model.pod import POD_SPEC, PodSpec
 from tierguard.guard.model.references import claims, references
 from tierguard.guard.model.template import essence_of_metadata, template_hash
@@ -24,7 +26,11 @@ _NOTHING: dict[str, Any] = {}
 
 @dataclass(frozen=True)
 class Workload:
-    """A workload as one decision sees it: the object, and where to look in it. Made for a request, then dropped."""
+    """A workload as one decision sees it: the object, and where to look in it.
+
+    Those of a review are dropped with it. Those that are stored are kept, but of the parts that are large only the ones that
+    were looked at last (`opened`).
+    """
 
     entry: WorkloadKind
     raw: KubeObject
@@ -60,17 +66,21 @@ class Workload:
     @once
     def spec(self) -> Mapping[str, Any]:
         """The fields of its spec, each decoded or not: read by the readers of `objects`."""
+        if self.raw.get("spec").__class__ is Packed:
+            opened.add(self)
         return objects.fields(self.raw, "spec")
 
     @once
     def template(self) -> KubeObject:
         """Its pod template; a Pod is its own. Its fields are decoded or not."""
-        return objects.fields(self.raw, *self.entry.template)
+        path = self.entry.template
+        return objects.fields(self.spec, *path[1:]) if path else self.raw
 
     @once
     def template_labels(self) -> Labels:
-        """The labels that its pods carry."""
-        return objects.labels(self.template)
+        """The labels that its pods carry: the same object as its own, where they are the same."""
+        own, found = self.labels, objects.labels(self.template)
+        return own if own == found else found
 
     @once
     def selector(self) -> LabelSelector:
@@ -173,6 +183,33 @@ class Workload:
     def __str__(self) -> str:
         """`Kind namespace/name`, as messages name it."""
         return f"{self.kind} {self.namespace}/{self.name}"
+
+
+class Opened:
+    """The stored workloads whose large parts are decoded: the last that were looked at. Of the others they are dropped.
+
+    They are worked out again when they are asked for.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: deque[Workload] = deque()
+
+    def add(self, workload: Workload) -> None:
+        """Take note of one that is looked at."""
+        self._kept.append(workload)
+        while len(self._kept) > self._most:
+            try:
+                earliest = self._kept.popleft()
+            except IndexError:  # another thread was faster
+                return
+            for part in _LARGE:
+                earliest.__dict__.pop(part, None)
+
+
+MOST_OPENED = 64
+_LARGE = ("spec", "template", "pod", "containers", "images")
+opened = Opened(MOST_OPENED)
 
 
 def pod_of(spec: Any) -> PodSpec:
