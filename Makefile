@@ -12,10 +12,10 @@ READY := $(VENV)/.ready
 CHART := charts/tierguard
 GENERATED := crds $(CHART)/files docs/rules.md
 
-.PHONY: help demo test test-kind unit lint format generate changes verify up down status chaos audit bench image lock clean
+.PHONY: help demo test test-kind unit lint format generate changes verify up down status chaos audit bench bench-scale image lock clean
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -81,6 +81,9 @@ audit: $(READY) ## known vulnerabilities of the locked dependencies (needs a net
 
 bench: $(READY) ## measure what the README says
 	@"$(BIN)/python" -m tests.bench
+
+bench-scale: $(READY) ## what ten thousand guarded workloads take (10 min; SCALE="--workloads 2000")
+	@"$(BIN)/python" -m tests.scale $(SCALE)
 
 image: ## build the container image and run it as its own user
 	@tests/image/build.sh

@@ -65,6 +65,18 @@ class Tierguard:
 
     def install(self, values: Sequence[str] = ()) -> None:
         """Install the chart and start the processes; when it returns, changes are being judged."""
+        self.install_chart(values)
+        for name in OPERATORS:
+            self.start_operator(name)
+        self.mount_certificates()
+        for name in WEBHOOKS:
+            self.start_webhook(name)
+        for name in (*OPERATORS, *WEBHOOKS):
+            self.wait_ready(name)
+        self.cluster.processes.wait(OPERATOR, "the webhook configuration is there", self.configured, READY_SECONDS)
+
+    def install_chart(self, values: Sequence[str] = ()) -> None:
+        """Install the chart, and start nothing."""
         self.port = free_port()
         self.helm(
             "install",
@@ -77,14 +89,6 @@ class Tierguard:
             f"webhook.url=https://127.0.0.1:{self.port}",
             *values,
         )
-        for name in OPERATORS:
-            self.start_operator(name)
-        self.mount_certificates()
-        for name in WEBHOOKS:
-            self.start_webhook(name)
-        for name in (*OPERATORS, *WEBHOOKS):
-            self.wait_ready(name)
-        self.cluster.processes.wait(OPERATOR, "the webhook configuration is there", self.configured, READY_SECONDS)
 
     def start_operator(self, name: str, launch: Launch = IN_A_POD) -> None:
         """Start one of the operators, as its ServiceAccount."""

@@ -17,7 +17,7 @@ from tests.e2e.nobody import CONFIGURATIONS
 from tests.e2e.outage import without_operators
 from tests.e2e.world import DANA, EmbeddedWorld
 from tierguard.guard.model.decision import Decision, Effect
-from tierguard.guard.model.state import AUTOSCALERS, ROTATORS
+from tierguard.guard.model.identities import AUTOSCALERS, ROTATORS
 from tierguard.guard.resources.own import OWN
 from tierguard.guard.resources.registry import AROUND
 from tierguard.guard.resources.resource import STATUS_ONLY, Path

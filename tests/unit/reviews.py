@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry
 from tests.e2e import manifests
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
+from tierguard.guard.model.identities import Identities
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.state import Identities
 from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.resources.definitions import DEFINITION
 from tierguard.guard.resources.own import OWN

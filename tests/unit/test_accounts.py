@@ -8,6 +8,7 @@ from tests.unit.test_recovery import SINCE, at, freeze, image, kept, wrote
 from tierguard.cli.picture import picture
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
+from tierguard.cluster.known import Known
 from tierguard.cluster.notes import Notes
 from tierguard.cluster.reflector import PARTIAL
 from tierguard.controller.unreviewed.account_keeper import CHANGED, PATIENCE, UNCHANGED, AccountKeeper
@@ -33,8 +34,12 @@ class Cache(ClusterCache):
         self.listed = listed
         self.there = there
 
-    def known(self, kind: str) -> dict[tuple[str, str], Any]:
-        return {("payments", place(d)): d for d in self.there if d.get("kind") == kind}
+    def known(self, kind: str) -> Known:
+        found = Known(packed=True)
+        for each in self.there:
+            if each.get("kind") == kind:
+                found.put(("payments", place(each)), each)
+        return found
 
     def knows_configuration(self) -> bool:
         return self.listed

@@ -11,7 +11,7 @@ import yaml
 import tierguard
 from tests.unit.reviews import SilentApi
 from tierguard.cluster.cache import ClusterCache
-from tierguard.guard.model.state import AUTOSCALERS, CONTROLLERS, ROTATORS, Identities
+from tierguard.guard.model.identities import AUTOSCALERS, CONTROLLERS, ROTATORS, Identities
 
 pytestmark = pytest.mark.cluster  # Helm is built along with the control plane
 

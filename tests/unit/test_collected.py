@@ -11,7 +11,7 @@ from tierguard.cli.picture import picture
 from tierguard.guard.decide import evaluate
 from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Outcome
-from tierguard.guard.model.state import COLLECTOR
+from tierguard.guard.model.identities import COLLECTOR
 
 PLACE = "payments"
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)

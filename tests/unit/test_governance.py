@@ -17,7 +17,7 @@ from tierguard.guard.decide import evaluate
 from tierguard.guard.governance.strictness import DIRECTIONS, looser_rules
 from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Decision, Effect
-from tierguard.guard.model.state import Identities
+from tierguard.guard.model.identities import Identities
 from tierguard.labels import LabelSelector
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)

@@ -12,7 +12,8 @@ from tierguard.guard.decide import evaluate
 from tierguard.guard.freezes.compiled import compile_freeze
 from tierguard.guard.model.change import Change, Operation, Question
 from tierguard.guard.model.decision import Decision, Outcome
-from tierguard.guard.model.state import Identities, State
+from tierguard.guard.model.identities import Identities
+from tierguard.guard.model.state import State
 from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.tiers.deletion import ALLOW_DELETION
 

@@ -20,7 +20,7 @@ from tierguard.cluster.client import Api
 from tierguard.controller.options import Endpoint, Options
 from tierguard.controller.reconcile import RETRY_PAUSE, Reconciler
 from tierguard.guard.model.change import Question
-from tierguard.guard.model.state import Identities
+from tierguard.guard.model.identities import Identities
 from tierguard.webhook import lookup
 from tierguard.webhook.lookup import Lookups
 from tierguard.webhook.rights import GOOD_SECONDS, MOST_ANSWERS, Rights

@@ -17,7 +17,7 @@ from tierguard.controller.rollback import observed as limits
 from tierguard.controller.rollback.installation import MOST_PAGES
 from tierguard.controller.rollback.observed import MOST_TEMPLATES, SHARDS, Observed, shard_of
 from tierguard.controller.rollback.record_keeper import FRESH, MOST_WRITES, WRITE_PAUSE, RecordKeeper
-from tierguard.guard.model.state import Identities
+from tierguard.guard.model.identities import Identities
 from tierguard.guard.model.template import template_hash
 from tierguard.guard.survey import survey
 

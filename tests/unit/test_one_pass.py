@@ -13,7 +13,8 @@ from tierguard.controller.status.holds import BEGINS, Seen, freeze_status
 from tierguard.controller.status.scan import Scan
 from tierguard.guard.freezes.compiled import compile_freeze
 from tierguard.guard.freezes.rollback_record import complete
-from tierguard.guard.model.state import Identities, Revision
+from tierguard.guard.model.identities import Identities
+from tierguard.guard.model.state import Revision
 from tierguard.guard.survey import survey
 
 PLACE = "payments"

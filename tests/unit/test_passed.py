@@ -11,7 +11,8 @@ from tierguard.cli.picture import picture
 from tierguard.cluster.reflector import PARTIAL, Collection
 from tierguard.cluster.trim import trim_partial, writers
 from tierguard.controller.unreviewed.accountant import SETTLED, Accountant, lines, merged, passed_events
-from tierguard.guard.model.state import Identities, State
+from tierguard.guard.model.identities import Identities
+from tierguard.guard.model.state import State
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BEFORE, AFTER = "2026-11-21T10:00:00Z", "2026-11-21T11:59:59Z"

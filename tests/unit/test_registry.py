@@ -22,7 +22,8 @@ from tierguard.controller.webhooks.configuration import (
     compiled,
     configuration,
 )
-from tierguard.guard.model.state import AUTOSCALERS, CONTROLLERS, State
+from tierguard.guard.model.identities import AUTOSCALERS, CONTROLLERS
+from tierguard.guard.model.state import State
 from tierguard.guard.resources.configuration import SERVICE_ACCOUNT
 from tierguard.guard.resources.definitions import DEFINITION
 from tierguard.guard.resources.own import OWN

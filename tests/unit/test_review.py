@@ -21,7 +21,7 @@ from tierguard.guard.model.decision import Outcome
 from tierguard.guard.model.state import State
 from tierguard.guard.tiers.deletion import ALLOW_DELETION, announced
 from tierguard.webhook.review import Malformed, change_of, decode
-from tierguard.webhook.server import GARBAGE, spare_collector
+from tierguard.webhook.worker import GARBAGE, spare_collector
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 UNDONE = {

@@ -16,7 +16,7 @@ from tests.fakes.webhook import review
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.reflector import Reflector
-from tierguard.guard.model.state import Identities
+from tierguard.guard.model.identities import Identities
 from tierguard.webhook.app import STALE_SECONDS, Webhook
 from tierguard.webhook.journalist import Journalist
 

@@ -4,9 +4,7 @@ import argparse
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tierguard.guard.model.state import AUTOSCALERS, CONTROLLERS, ROTATORS, Identities
-from tierguard.schedule import ScheduleError
-from tierguard.schedule.compile import compile_duration
+from tierguard.guard.model.identities import AUTOSCALERS, CONTROLLERS, ROTATORS, Identities
 
 
 def instant(written: str) -> datetime:
@@ -23,6 +21,9 @@ def instant(written: str) -> datetime:
 
 def duration(written: str) -> timedelta:
     """A duration such as 90d or 12h30m, as schedules write it."""
+    from tierguard.schedule import ScheduleError  # noqa: PLC0415 - the webhook's supervisor shall stay small
+    from tierguard.schedule.compile import compile_duration  # noqa: PLC0415
+
     try:
         return timedelta(seconds=compile_duration(written, "duration"))
     except ScheduleError as error:

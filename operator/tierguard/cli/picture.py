@@ -8,8 +8,9 @@ from tierguard.disruption import Budget
 from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, compile_window
 from tierguard.guard.model import objects
 from tierguard.guard.model.facts import AUTOSCALER_KINDS, Autoscaler, Node, PlacedPod, pull_secrets, selected_pods
+from tierguard.guard.model.identities import Identities
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.state import Identities, State
+from tierguard.guard.model.state import State
 from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.tiers.deletion import announced
 

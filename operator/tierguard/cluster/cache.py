@@ -10,14 +10,16 @@ from tierguard.cluster import record
 from tierguard.cluster.around import Source, around
 from tierguard.cluster.client import Api
 from tierguard.cluster.declared import Declared
+from tierguard.cluster.known import Known, place
 from tierguard.cluster.notes import Notes
 from tierguard.cluster.reflector import PARTIAL, Collection, Compare, Reflector
-from tierguard.cluster.watched import WATCHED_WORKLOADS, trim_watched
+from tierguard.cluster.watched import WATCHED_WORKLOADS, kept
 from tierguard.disruption import Budget
 from tierguard.guard.model import objects
 from tierguard.guard.model.facts import Autoscaler, selected_pods
+from tierguard.guard.model.identities import Identities
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.state import Identities, Revision, State, WorkloadKey
+from tierguard.guard.model.state import Revision, State, WorkloadKey
 from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.rules.disruption_budget import MADE_BY_OPERATOR
 from tierguard.guard.tiers.deletion import announced
@@ -67,8 +69,8 @@ class ClusterCache:
         self._listener = listener or (lambda _kind, _obj: None)
         self._compare = compare or (lambda _before, _after: None)
         self._configuration = configuration
-        self.managed_budgets: dict[tuple[str, str], KubeObject] = {}
-        """The disruption budgets that the operator made, as stored, by namespace and name."""
+        self.managed_budgets = Known(packed=True)
+        """The disruption budgets that the operator made; only where status is kept."""
         self.jobs: dict[tuple[str, str], KubeObject] = {}
         """Jobs, by namespace and name; only where status is kept."""
         self.leaving: set[str] = set()
@@ -76,7 +78,7 @@ class ClusterCache:
         self.versions: dict[str, int] = {}
         """How often anything in a namespace changed; under "" what is in none."""
         self._reflectors = [
-            Reflector(api, s.collection, self._changed(s), self._gone(s), partial(trim_watched, status=status))
+            Reflector(api, s.collection, self._changed(s), self._gone(s), partial(kept, status=status))
             for s in self._sources(namespace)
         ]
 
@@ -122,14 +124,14 @@ class ClusterCache:
         sources = self._declared.sources()
         sources += [
             Source(
-                Collection(entry.path, entry.api_version, entry.kind),
+                Collection(entry.path, entry.api_version, entry.kind, shared=True),
                 self._workload_changed,
                 self._workload_gone,
             )
             for entry in map(WORKLOAD_KINDS.__getitem__, WATCHED_WORKLOADS)
         ]
         if self._status:
-            jobs = Collection("/apis/batch/v1/jobs", "batch/v1", "Job")
+            jobs = Collection("/apis/batch/v1/jobs", "batch/v1", "Job", shared=True)
             sources.append(Source(jobs, self._job_changed, self._job_gone))
         if self._configuration:
             config_maps = Collection("/api/v1/configmaps", "meta.k8s.io/v1", PARTIAL, metadata_only=True)
@@ -196,13 +198,10 @@ class ClusterCache:
         """Whether the first list of `kind` is in: what comes later is news."""
         return any(r.collection.kind == kind and r.staleness() is not None for r in self._reflectors)
 
-    def known(self, kind: str) -> dict[tuple[str, str], KubeObject]:
-        """The objects of `kind` as they were watched, trimmed, by namespace and name."""
-        found: dict[tuple[str, str], KubeObject] = {}
-        for reflector in self._reflectors:
-            if reflector.collection.kind == kind:
-                found |= reflector.known()
-        return found
+    def known(self, kind: str) -> Known:
+        """The objects of `kind` as they were watched, trimmed."""
+        found = (r.known() for r in self._reflectors if r.collection.kind == kind)
+        return next(found, Known(packed=False))
 
     def knows_configuration(self) -> bool:
         """Whether the ConfigMaps are listed, or nobody wants them."""
@@ -247,16 +246,17 @@ class ClusterCache:
         others = (b for b in self.state.budgets_in.get(namespace, ()) if b.name != objects.name(obj))
         self.state.budgets_in[namespace] = (*others, Budget.of(obj))
         # Both: somebody may copy the label together with a manifest, and nobody else's budget is ever removed.
-        if objects.labels(obj).get(MANAGED_BY) == "tierguard" and objects.name(obj).startswith(MADE_BY_OPERATOR):
-            self.managed_budgets[(namespace, objects.name(obj))] = obj
+        ours = objects.labels(obj).get(MANAGED_BY) == "tierguard" and objects.name(obj).startswith(MADE_BY_OPERATOR)
+        if ours and self._status:
+            self.managed_budgets.put(place(obj), obj)
         else:
-            self.managed_budgets.pop((namespace, objects.name(obj)), None)
+            self.managed_budgets.pop(place(obj))
 
     def _budget_gone(self, obj: KubeObject) -> None:
         namespace = objects.namespace(obj)
         others = (b for b in self.state.budgets_in.get(namespace, ()) if b.name != objects.name(obj))
         self.state.budgets_in[namespace] = tuple(others)
-        self.managed_budgets.pop((namespace, objects.name(obj)), None)
+        self.managed_budgets.pop(place(obj))
 
     def _job_changed(self, obj: KubeObject) -> None:
         self.jobs[(objects.namespace(obj), objects.name(obj))] = obj

@@ -33,7 +33,7 @@ class Declared:
         """Where they are watched, each kind with what happens when one changes."""
         return [
             Source(
-                Collection(f"/apis/{API_VERSION}/{kind.plural}", API_VERSION, kind.kind),
+                Collection(f"/apis/{API_VERSION}/{kind.plural}", API_VERSION, kind.kind, shared=True),
                 self._changed(kind.kind, compile_one),
                 self._gone(kind.kind),
             )

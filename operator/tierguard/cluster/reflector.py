@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from tierguard.cluster.client import JSON, Api, ApiError
+from tierguard.cluster.known import Known, Place, place
 from tierguard.cluster.pages import PAGE, Pages
-from tierguard.guard.model.objects import KubeObject, mapping
+from tierguard.guard.model.objects import KubeObject
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What to watch. `api_version` and `kind` are put back into each object: lists leave them out."""
+    """What to watch. `api_version` and `kind` are put back into each object: lists leave them out.
+
+    `shared` says that whoever is told keeps the very objects; else nobody does, and they are known as their JSON.
+    """
 
     path: str
     api_version: str
@@ -70,6 +74,7 @@ class Collection:
     query: Mapping[str, str] = field(default_factory=dict)
     metadata_only: bool = False
     """Whether only the objects' metadata is asked for: their contents never come here."""
+    shared: bool = False
 
     @property
     def listed_as(self) -> str:
@@ -119,7 +124,7 @@ class Reflector:
         self._timing = timing or Timing()
         self._pace = Pace(self._timing)
         self._pages = Pages()
-        self._known: dict[tuple[str, str], KubeObject] = {}
+        self._known = Known(packed=not collection.shared)
         self._version: str | None = None
         self._last_contact: float | None = None
         self._stopping = threading.Event()
@@ -137,9 +142,9 @@ class Reflector:
         """Seconds since the API server was last heard of; None before the first complete list."""
         return None if self._last_contact is None else time.monotonic() - self._last_contact
 
-    def known(self) -> dict[tuple[str, str], KubeObject]:
-        """What is there, trimmed, by namespace and name: a copy of the moment."""
-        return self._known.copy()
+    def known(self) -> Known:
+        """What is there, trimmed."""
+        return self._known
 
     def _run(self) -> None:
         deaf_since: float | None = None
@@ -184,7 +189,7 @@ class Reflector:
         return None
 
     def _list(self) -> None:
-        seen: set[tuple[str, str]] = set()
+        seen: set[Place] = set()
         metadata: Mapping[str, Any] = {}
         collection = self.collection
         for page in self._pages.read(
@@ -194,8 +199,9 @@ class Reflector:
                 item["apiVersion"], item["kind"] = collection.api_version, collection.kind
                 seen.add(self._keep(item))
             metadata = page.metadata
-        for key in self._known.keys() - seen:
-            self._gone(self._known.pop(key))
+        for where in self._known.places() - seen:
+            if (gone := self._known.pop(where)) is not None:
+                self._gone(gone)
         self._version = str(metadata.get("resourceVersion") or "0")
         self._last_contact = time.monotonic()
 
@@ -221,7 +227,7 @@ class Reflector:
             self._version = obj["metadata"]["resourceVersion"]
             if kind == "DELETED":
                 # What was known, not what the event carries: the deletion has written its own marks into that.
-                known = self._known.pop(_key(obj)) if _key(obj) in self._known else None
+                known = self._known.pop(place(obj))
                 self._gone(self._trim(obj) if known is None else known)
             elif kind != "BOOKMARK":
                 self._keep(obj)
@@ -229,16 +235,10 @@ class Reflector:
             # It had the time to tell of everything. One that is ended at once tells nothing, not even that nothing happened.
             self._last_contact = time.monotonic()
 
-    def _keep(self, obj: KubeObject) -> tuple[str, str]:
+    def _keep(self, obj: KubeObject) -> Place:
         trimmed = self._trim(obj)
-        key = _key(trimmed)
-        before = self._known.get(key)
-        if before != trimmed:
-            self._known[key] = trimmed
+        where = place(trimmed)
+        changed, before = self._known.put(where, trimmed)
+        if changed:
             self._changed(before, trimmed)
-        return key
-
-
-def _key(obj: KubeObject) -> tuple[str, str]:
-    metadata = mapping(obj, "metadata")
-    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+        return where

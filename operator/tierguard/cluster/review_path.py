@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tierguard.api.model import rfc3339
+from tierguard.cluster.mounted import REVIEW_PATHS
 from tierguard.guard.model import objects
 
-KEY = "paths"
+KEY = REVIEW_PATHS
 """The key in the Secret, and the name of the file where it is mounted."""
 MOST = 4
 """Paths that are taken at once."""

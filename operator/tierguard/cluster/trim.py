@@ -129,7 +129,7 @@ def trim(obj: Any) -> Any:
         ]
         status = {"phase": objects.value(obj, "status", "phase"), "conditions": ready}
         return {**_same(obj, metadata, {"nodeName": objects.value(obj, "spec", "nodeName")}), "status": status}
-    if kind == "HorizontalPodAutoscaler":
+    if kind in ("HorizontalPodAutoscaler", "PodDisruptionBudget"):
         obj.pop("status", None)
     return obj
 

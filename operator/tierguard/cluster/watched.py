@@ -3,6 +3,7 @@
 from typing import Any
 
 from tierguard.cluster.compact import compact
+from tierguard.cluster.known import pack_workload
 from tierguard.cluster.reflector import PARTIAL
 from tierguard.cluster.trim import ACCOUNTED, LAST_APPLIED, trim, trim_partial, trim_writers
 from tierguard.guard.model import objects
@@ -24,6 +25,12 @@ _COMPACTED = frozenset(
 """Kinds of which anybody may make large ones. Our own kinds are bounded by their schemas."""
 
 
+def kept(obj: Any, *, status: bool) -> KubeObject:
+    """As `trim_watched`; of workloads, which are many and are read again and again, the large parts packed."""
+    trimmed = dict(trim_watched(obj, status=status))
+    return pack_workload(trimmed) if trimmed.get("kind") in WATCHED_WORKLOADS else trimmed
+
+
 def trim_watched(obj: Any, *, status: bool) -> KubeObject:
     """Drop what no decision reads; for what controllers make, keep only who made it and what it runs.
 
@@ -42,4 +49,7 @@ def trim_watched(obj: Any, *, status: bool) -> KubeObject:
         obj.pop("status", None)
         if obj["kind"] == "ReplicaSet" and objects.controller_of(obj) is not None:
             obj.pop("spec", None)
-    return compact(obj) if obj.get("kind") in _COMPACTED else dict(obj)
+    if obj.get("kind") not in _COMPACTED:
+        return dict(obj)
+    metadata.pop("resourceVersion", None)  # with it every write of anything were a change
+    return compact(obj)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tierguard.guard.model.state import Identities
+from tierguard.guard.model.identities import Identities
 
 FIELD_MANAGER = "tierguard-operator"
 CA_LIFETIME = timedelta(days=365)

@@ -16,8 +16,9 @@ from tierguard.guard.message import ALLOWED_AS_IS, compose, unchecked, undecided
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, Operation, Question, Unanswered
 from tierguard.guard.model.decision import Decision, Undecidable
+from tierguard.guard.model.identities import COLLECTOR
 from tierguard.guard.model.references import CLAIM
-from tierguard.guard.model.state import COLLECTOR, State
+from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.resources.registry import AROUND, OF_MEMBERS, REGISTRY
 from tierguard.guard.resources.resource import Resource

@@ -4,37 +4,20 @@ Granian's WSGI mode was chosen by measurement (CPU a review, `make bench`): HTTP
 synchronous application is called with nothing in between.
 """
 
-import ctypes
 import functools
-import gc
-import logging
 import resource
-import signal
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from cryptography import x509
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server import Server
-from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Gauge
 
-from tierguard import logs
-from tierguard.cluster import review_path
-from tierguard.cluster.cache import ClusterCache
-from tierguard.cluster.client import Api
-from tierguard.cluster.health import StartResponse
-from tierguard.guard.model.state import Identities
-from tierguard.webhook import connections
-from tierguard.webhook.app import Environment, Webhook
-from tierguard.webhook.journalist import Journalist
-from tierguard.webhook.metrics import dropped_connections
-from tierguard.webhook.paths import Paths
+from tierguard.cluster.mounted import REVIEW_PATHS
+from tierguard.guard.model.identities import Identities
 from tierguard.webhook.renewal import Renewal
-
-log = logging.getLogger("tierguard.webhook")
 
 CONNECTIONS = 1024
 """Connections that are served at once, and threads for them: a thread waits as long as its client takes to send a body, so
@@ -50,9 +33,6 @@ OVERLAP_SECONDS = 25.0
 """How long a worker and the one that replaces it run side by side, at most: longer than SYNC_SECONDS."""
 DRAIN_SECONDS = 10
 """How long requests that are under way may take after SIGTERM."""
-GARBAGE = 50_000
-"""Objects more than at the last collection that make the interpreter look for cycles. A review makes some thousand, all gone
-with it and none in a cycle; what does make cycles (a broken watch's traceback) is seldom, and still collected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +54,7 @@ class Options:
 def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises FileNotFoundError when there is no certificate."""
     certificate, key = options.certificates / "tls.crt", options.certificates / "tls.key"
-    for path in (certificate, key, options.certificates / review_path.KEY):
+    for path in (certificate, key, options.certificates / REVIEW_PATHS):
         if not path.is_file():
             message = f"{path} does not exist: the operator makes it, the Secret must be mounted there"
             raise FileNotFoundError(message)
@@ -108,57 +88,14 @@ def serve(options: Options) -> None:
     server.serve(target_loader=functools.partial(load, options), wrap_loader=False)
 
 
-def load(options: Options) -> Callable[[Environment, StartResponse], Iterable[bytes]]:
-    """Make the application in the worker process: connect, begin to watch, open the probes' port."""
-    _die_with_parent()
-    logs.setup(options.log_level)
-    api = Api.connect(options.kubeconfig)
-    cache = ClusterCache(api, options.namespace, options.identities, immutable_tags=options.immutable_tags)
-    registry = CollectorRegistry()
-    for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR):
-        registry.register(collector)
-    journalist = Journalist(api, options.namespace)
-    webhook = Webhook(cache, api, registry, journalist, Paths(options.certificates / review_path.KEY))
-    webhook.listening = functools.partial(connections.listening, options.port)
-    if connections.available():
-        ports = (options.port, options.health_port)
-        connections.Sweeper(ports, CONNECTIONS, dropped_connections(registry)).start()
-    cache.start()
-    journalist.start()
-    webhook.health.serve(options.health_address, options.health_port)
-    expires = Gauge(
-        "tierguard_webhook_certificate_expiry_timestamp_seconds",
-        "When the certificate that is served stops being valid, Unix time.",
-        registry=registry,
-    )
-    expires.set(_expires(options.certificates / "tls.crt"))
-    # Whoever connects to a worker that knows nothing yet is told 503: better that the worker before it goes on.
-    deadline = time.monotonic() + SYNC_SECONDS
-    while cache.unsynced() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    spare_collector()
-    log.info("webhook started", extra={"address": options.address, "port": options.port})
-    return webhook
+def load(options: Options) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
+    """Make the application, in the worker process. What it is made of is imported there: the supervisor needs none of it."""
+    from tierguard.webhook.worker import start  # noqa: PLC0415
 
-
-def spare_collector() -> None:
-    """Keep the garbage collector from looking through every review, and through the picture of the cluster each time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
-
-
-def _expires(certificate: Path) -> float:
-    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc.timestamp()
+    return start(options)
 
 
 def _allow_descriptors() -> None:
     """As many open files as the system lets us have: some runtimes begin with no more than we serve connections."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _die_with_parent() -> None:
-    """Have the kernel end this worker when its supervisor is killed: an orphan would go on answering, unseen."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)

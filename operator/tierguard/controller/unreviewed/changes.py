@@ -15,8 +15,8 @@ from tierguard.controller.suspension.actions import MANAGER as SUSPENSION
 from tierguard.controller.suspension.actions import owners_of_suspend
 from tierguard.guard.model import objects
 from tierguard.guard.model.change import Change, Operation, being_deleted
+from tierguard.guard.model.identities import Identities
 from tierguard.guard.model.objects import KubeObject
-from tierguard.guard.model.state import Identities
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
 from tierguard.guard.rules.disruption_budget import MADE_BY_OPERATOR

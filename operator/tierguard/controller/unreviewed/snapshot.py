@@ -77,7 +77,7 @@ def taken(cache: ClusterCache, state: State, surveyed: Iterable[Surveyed], now: 
 def present(cache: ClusterCache) -> dict[str, KubeObject]:
     """Everything of the kinds that are kept, as it is."""
     kinds = [entry.kind for entry in WORKLOAD_KINDS.values() if not entry.made_by_controllers]
-    return {place(raw): raw for kind in (*kinds, *AROUND, PARTIAL) for raw in cache.known(kind).values()}
+    return {place(raw): raw for kind in (*kinds, *AROUND, PARTIAL) for _, raw in cache.known(kind).items()}
 
 
 def place(obj: KubeObject) -> str:

@@ -13,7 +13,8 @@ from tierguard.controller.webhooks.stretches import SCALE, Group, Stretches, ins
 from tierguard.guard.freezes.break_glass import BREAK_GLASS
 from tierguard.guard.freezes.operations import OPERATION_LABEL, PROVIDER_LABEL, operation_freezes
 from tierguard.guard.model.hold import Hold
-from tierguard.guard.model.state import COLLECTOR, KUBELET, State
+from tierguard.guard.model.identities import COLLECTOR, KUBELET
+from tierguard.guard.model.state import State
 from tierguard.guard.resources import cel
 from tierguard.guard.resources.cel import conjunction, disjunction
 from tierguard.guard.resources.definitions import DEFINITIONS

@@ -10,22 +10,19 @@ from typing import Any
 
 import msgspec
 
+from tierguard.guard.model.packed import encoded
+
+__all__ = ["DIGEST", "LARGEST_WHOLE", "condensed", "digest_of", "encoded", "sha256", "written"]
+
 LARGEST_WHOLE = 16 * 1024
 """Bytes of JSON of a part that is kept as it is: nearly every pod spec is smaller."""
 DIGEST = "tierguard.io/digest"
 """The key under which a part that was cut has the digest of all that it was. The API server stores no such field."""
 
-_encoder = msgspec.json.Encoder(order="deterministic")
-
-
-def encoded(part: Any) -> bytes:
-    """`part` as JSON: the same bytes for equal parts."""
-    return _encoder.encode(part)
-
 
 def written(part: Any) -> bytes:
     """`part` as JSON, as it came where it is not decoded yet."""
-    return bytes(part) if part.__class__ is msgspec.Raw else _encoder.encode(part)
+    return bytes(part) if part.__class__ is msgspec.Raw else encoded(part)
 
 
 def sha256(content: bytes) -> str:

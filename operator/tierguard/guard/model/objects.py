@@ -5,7 +5,8 @@ readers take a part of the wrong type for an absent one; `misshapen` is where wr
 dicts; asking for exactly that, and not for any Mapping, makes the readers several times as fast.
 
 A part may be undecoded still (`msgspec.Raw`): decoding is most of what a review costs, and most of an object is never read.
-The readers decode what they come to, and put it in its place; `fields` decodes one level of it alone.
+The readers decode what they come to, and put it in its place; `fields` decodes one level of it alone. What is kept for long
+is `Packed`: decoded again each time that it is read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+
+from tierguard.guard.model.packed import Packed
 
 KubeObject = Mapping[str, Any]
 Labels = Mapping[str, str]
@@ -56,17 +59,21 @@ def value(parent: Any, *path: str) -> Any:
         found = parent.get(at)
         if found.__class__ is Raw or found.__class__ is Fields:
             found = parent[at] = decoded(found)
-        return found
+        return decoded(found) if found.__class__ is Packed else found
     holder: dict[str, Any] = {}
     at, found = "", parent
     for key in path:
         if found.__class__ is Raw:
             found = holder[at] = _opened(found)
+        elif found.__class__ is Packed:
+            found = _opened(found.json)
         if not isinstance(found, dict):
             return None
         holder, at, found = found, key, found.get(key)
     if found.__class__ is Raw or found.__class__ is Fields:
         found = holder[at] = decoded(found)
+    elif found.__class__ is Packed:
+        found = decoded(found)
     return found
 
 
@@ -79,6 +86,8 @@ def fields(parent: Any, *path: str) -> Mapping[str, Any]:
         holder, found = found, found.get(key)
         if found.__class__ is Raw:
             found = holder[key] = _opened(found)
+        elif found.__class__ is Packed:
+            found = _opened(found.json)
     return found if isinstance(found, dict) else _NOTHING
 
 
@@ -91,7 +100,7 @@ def decoded(found: Any) -> Any:
             raise unreadable(error) from None
     if found.__class__ is Fields:
         return {key: decoded(each) for key, each in found.items()}
-    return found
+    return decoded(found.json) if found.__class__ is Packed else found
 
 
 def _opened(found: msgspec.Raw) -> Any:
@@ -113,6 +122,9 @@ def same(one: Any, other: Any) -> bool:
     """Whether two parts say the same, decoded or not. Of undecoded ones only what differs byte by byte is looked into."""
     if one is other:
         return True
+    if one.__class__ is Packed and other.__class__ is Packed and one == other:
+        return True
+    one, other = (each.json if each.__class__ is Packed else each for each in (one, other))
     if one.__class__ is Raw and other.__class__ is Raw:
         if one == other:
             return True

@@ -34,9 +34,13 @@ _TEMPLATE = Shape(_Template)
 class PodTemplate:
     """What is read of a pod template. It is shared by all that say the same, and never changed."""
 
-    def __init__(self, found: Any) -> None:
-        """`found` is the template, decoded or not; anything but an object counts as an empty one."""
+    def __init__(self, found: Any, *, shared: bool = False) -> None:
+        """`found` is the template, decoded or not; anything but an object counts as an empty one.
+
+        `shared` says that it is remembered, so that it is worth while to work more out.
+        """
         self._found = found
+        self._shared = shared
 
     @once
     def fields(self) -> KubeObject:
@@ -96,20 +100,19 @@ class PodTemplate:
 
     @once
     def frame(self) -> bytes | None:
-        """All that is read of its pods but images, environment and volumes; None where it came decoded.
+        """All that is read of its pods but images, environment and volumes; None for one that is not shared.
 
         JSON has no zero bytes in it, so no two different frames are the same bytes.
         """
-        if self._found.__class__ is not objects.Raw:
+        if not self._shared:
             return None
         return b"\0".join((encoded(self.labels), *self.pod.framed()))
 
     def frame_beside(self, other: "PodTemplate") -> bytes | None:
         """The frame: that of `other` where it is the same, which is soon found out."""
-        if other is not self and "frame" not in self.__dict__ and other.frame is not None:
-            typed = self._found.__class__ is objects.Raw
-            if typed and self.labels == other.labels and self.pod.framed_as(other.pod):
-                self.__dict__["frame"] = other.frame
+        known = "frame" in self.__dict__ or not self._shared or other.frame is None
+        if not known and self.labels == other.labels and self.pod.framed_as(other.pod):
+            self.__dict__["frame"] = other.frame
         return self.frame
 
     def same_claims(self, other: "PodTemplate") -> bool:
@@ -158,6 +161,6 @@ def pod_template(found: Any) -> PodTemplate:
     key = bytes(found)
     known = _TEMPLATES.get(key)
     if known is None:
-        known = PodTemplate(objects.Raw(key))
+        known = PodTemplate(objects.Raw(key), shared=True)
         _TEMPLATES.put(key, known)
     return known

@@ -1,5 +1,6 @@
 """A workload as one decision sees it: what is read of any of the kinds, decoded as far as it is read."""
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from tierguard.guard.model.digest import encoded, written
 from tierguard.guard.model.images import ImageReference
 from tierguard.guard.model.objects import KubeObject, Labels
 from tierguard.guard.model.once import once
+from tierguard.guard.model.packed import Packed
 from tierguard.guard.model.pod import PodSpec
 from tierguard.guard.model.pod_template import PodTemplate, pod_template
 from tierguard.guard.model.workload_kinds import TEMPLATE, WORKLOAD_KINDS, WorkloadKind
@@ -21,7 +23,11 @@ JOB_NAME = "batch.kubernetes.io/job-name"
 
 
 class Workload(Struct, frozen=True, dict=True):
-    """A workload as one decision sees it: the object, and where to look in it. Made for a request, then dropped."""
+    """A workload as one decision sees it: the object, and where to look in it.
+
+    Those of a review are dropped with it. Those that are stored are kept, but of the parts that are large only the ones that
+    were looked at last (`opened`).
+    """
 
     entry: WorkloadKind
     raw: KubeObject
@@ -57,6 +63,8 @@ class Workload(Struct, frozen=True, dict=True):
     @once
     def spec(self) -> Mapping[str, Any]:
         """The fields of its spec, each decoded or not: read by the readers of `objects`."""
+        if self.raw.get("spec").__class__ is Packed:
+            opened.add(self)
         return objects.fields(self.raw, "spec")
 
     @once
@@ -64,8 +72,10 @@ class Workload(Struct, frozen=True, dict=True):
         """What is read of its pod template; a Pod is its own."""
         if not self.entry.template:
             return PodTemplate(self.raw)
-        *above, last = self.entry.template
-        return pod_template(objects.fields(self.raw, *above).get(last))
+        _, *above, last = self.entry.template
+        found = objects.fields(self.spec, *above).get(last)
+        # What is stored was written in another order than what is reviewed: remembering it would help nobody.
+        return PodTemplate(found) if self.raw.get("spec").__class__ is Packed else pod_template(found)
 
     @property
     def template(self) -> KubeObject:
@@ -74,8 +84,9 @@ class Workload(Struct, frozen=True, dict=True):
 
     @once
     def template_labels(self) -> Labels:
-        """The labels that its pods carry."""
-        return self.pods.labels
+        """The labels that its pods carry: the same object as its own, where they are the same."""
+        own, found = self.labels, self.pods.labels
+        return own if own == found else found
 
     @once
     def selector(self) -> LabelSelector:
@@ -181,6 +192,33 @@ class Workload(Struct, frozen=True, dict=True):
     def __str__(self) -> str:
         """`Kind namespace/name`, as messages name it."""
         return f"{self.kind} {self.namespace}/{self.name}"
+
+
+class Opened:
+    """The stored workloads whose large parts are decoded: the last that were looked at. Of the others they are dropped.
+
+    They are worked out again when they are asked for.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: deque[Workload] = deque()
+
+    def add(self, workload: Workload) -> None:
+        """Take note of one that is looked at."""
+        self._kept.append(workload)
+        while len(self._kept) > self._most:
+            try:
+                earliest = self._kept.popleft()
+            except IndexError:  # another thread was faster
+                return
+            for part in _LARGE:
+                earliest.__dict__.pop(part, None)
+
+
+MOST_OPENED = 64
+_LARGE = ("spec", "pods", "pod", "around")
+opened = Opened(MOST_OPENED)
 
 
 def _without(raw: KubeObject, entry: WorkloadKind) -> dict[str, Any]:
