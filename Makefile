@@ -79,8 +79,8 @@ chaos: $(READY) ## break everything under load, and show what became of the writ
 audit: $(READY) ## known vulnerabilities of the locked dependencies (needs a network)
 	@"$(BIN)/python" -m tests.audit
 
-bench: $(READY) ## measure what the README says
-	@"$(BIN)/python" -m tests.bench
+bench: $(READY) ## what a review costs (10 min; BENCH="--only reviews --document docs/performance.md")
+	@"$(BIN)/python" -m tests.bench $(BENCH)
 
 bench-scale: $(READY) ## what ten thousand guarded workloads take (10 min; SCALE="--workloads 2000")
 	@"$(BIN)/python" -m tests.scale $(SCALE)

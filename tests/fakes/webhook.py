@@ -36,6 +36,8 @@ class Hook:
     health: int
     trust: ssl.SSLContext
     api: FakeApiServer
+    authority: str
+    """The certificate to trust."""
 
     def connect(self, seconds: float = 30.0) -> ssl.SSLSocket:
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
@@ -104,7 +106,7 @@ def webhook(directory: Path, api: FakeApiServer) -> Iterator[Hook]:
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     trust = ssl.create_default_context(cadata=authority.certificate.decode())
-    hook = Hook(process, port, health, trust, api)
+    hook = Hook(process, port, health, trust, api, authority.certificate.decode())
     try:
         ready = poll(lambda: hook.get("/readyz")[0] == 200, START_SECONDS)
         assert ready, (directory / "log").read_text(encoding="utf-8")

@@ -1,0 +1,171 @@
+"""What was measured, as Markdown and as JSON, with the targets of the project and whether they are met. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tests.bench.picture import ACCEPTED, CASES, REFUSED, UNCHANGED, Size
+from tests.bench.sections import CONNECTIONS, LATE_SECONDS, Latency
+from tests.bench.targets import EMPTY, OURS, Cost
+from tests.bench.through import Through
+
+LIMITS = {ACCEPTED: 110.0, REFUSED: 200.0, UNCHANGED: 50.0}
+"""Microseconds of CPU a review that the project wants to stay below."""
+TIMES_EMPTY = 4.0
+P99_SECONDS = 0.005
+FLAT = 1.15
+"""How much dearer a review may be among a hundred times as much that does not concern it: what two runs differ by."""
+_COMMAND = 'make bench BENCH="--document docs/performance.md"'
+
+
+@dataclass
+class Run:
+    """All that one run measured; None and empty for what was left out."""
+
+    machine: Mapping[str, str]
+    reviews: Mapping[str, Mapping[str, Cost]] = field(default_factory=dict)
+    rounds: int = 0
+    reviews_a_round: int = 0
+    latency: Latency | None = None
+    curve: list[tuple[Size, Cost]] = field(default_factory=list)
+    through: Through | None = None
+
+
+def as_json(run: Run) -> dict[str, Any]:
+    """The same for programs: costs in microseconds, all else in seconds."""
+    costs = {
+        target: {case: {"median": cost.middle, "rounds": cost.microseconds} for case, cost in by_case.items()}
+        for target, by_case in run.reviews.items()
+    }
+    return {
+        "machine": dict(run.machine),
+        "reviews": costs,
+        "openLoop": None if run.latency is None else asdict(run.latency),
+        "curve": [
+            {"size": asdict(size), "median": cost.middle, "rounds": cost.microseconds} for size, cost in run.curve
+        ],
+        "apiServer": None if run.through is None else asdict(run.through),
+    }
+
+
+_HEAD = """\
+# What a review costs
+
+Written by `{command}` on {date}:
+{processor}, {cores} cores, {system}, Python {python}.
+Everything below is from that one run.
+"""
+_REVIEWS = """
+
+## CPU time of a review
+
+An update of a Deployment, about 20 KiB with both objects, under all thirteen rules, over TLS on {connections}
+connections. The cache has 200 freezes and windows, 50 policies, 20,000 budgets and 5,000 namespaces. The server has
+a core to itself, and the load another. All targets take turns: {rounds} rounds of {reviews} reviews of each case,
+after one that warms up. The figures are the CPU time of the server's processes in µs a review, as the kernel counts
+it: the median of the rounds, and the least and the most. The empty handler is the same web server with the same
+settings, which reads the body and allows.
+"""
+_LATENCY = """
+
+## Latency at {rate:.0f} reviews a second
+
+{reviews} accepted rollouts, evenly spaced over 32 connections, the server on one core. A latency counts from the
+instant at which the review was due, so that a pause is counted by every review that it delays.
+"""
+_CURVE = """
+
+## Among what does not concern the workload
+
+An accepted rollout among 1, 10 and 100 times as much that has nothing to do with it, in rounds that take turns.
+"""
+_THROUGH = """
+
+## Through the API server
+
+The median of {updates} updates of each kind, taking turns, by one client on an embedded control plane that shares
+the cores with everything else: a Deployment that nothing guards, one that tierguard reviews, and one that a
+ValidatingAdmissionPolicy in CEL looks at for replicas, probes, resources, registries and digests.
+"""
+_VERDICTS = ("", "| | measured | wanted | |", "|---|---|---|---|")
+
+
+def markdown(run: Run) -> str:
+    """The document."""
+    head = _HEAD.format(command=_COMMAND, **run.machine)
+    parts = (_reviews(run), _latency(run), _curve(run), _through(run))
+    return head + "".join("\n".join(found) + "\n" for part in parts if (found := list(part)))
+
+
+def _reviews(run: Run) -> Iterator[str]:
+    if not run.reviews:
+        return
+    yield _REVIEWS.format(connections=CONNECTIONS, rounds=run.rounds, reviews=run.reviews_a_round)
+    names = [EMPTY, *(name for name in run.reviews if name != EMPTY)]
+    yield "| CPU µs a review | " + " | ".join(CASES) + " |"
+    yield "|---" * (len(CASES) + 1) + "|"
+    for name in names:
+        yield f"| {name} | " + " | ".join(_cell(run.reviews[name][case]) for case in CASES) + " |"
+    yield from _VERDICTS
+    mine, base = run.reviews[OURS], run.reviews[EMPTY]
+    for case, limit in LIMITS.items():
+        yield _verdict(case, f"{mine[case].middle:.0f} µs", f"≤ {limit:.0f} µs", met=mine[case].middle <= limit)
+    times = mine[ACCEPTED].middle / base[ACCEPTED].middle
+    yield _verdict(f"{ACCEPTED}, times {EMPTY}", f"{times:.1f}", f"≤ {TIMES_EMPTY:.0f}", met=times <= TIMES_EMPTY)
+    for peer in names:
+        for case in CASES if peer not in (OURS, EMPTY) else ():
+            yield f"| {case}: {peer} costs | {run.reviews[peer][case].middle / mine[case].middle:.1f} times as much | | |"
+
+
+def _cell(cost: Cost) -> str:
+    least, most = cost.spread
+    return f"{cost.middle:.0f} ({least:.0f} to {most:.0f})"
+
+
+def _verdict(what: str, measured: str, wanted: str, *, met: bool) -> str:
+    return f"| {what} | {measured} | {wanted} | {'met' if met else '**not met**'} |"
+
+
+def _latency(run: Run) -> Iterator[str]:
+    found = run.latency
+    if found is None:
+        return
+    yield _LATENCY.format(rate=found.rate, reviews=found.reviews)
+    yield from _VERDICTS[1:]
+    yield f"| median | {_ms(found.median)} | | |"
+    yield _verdict("p99", _ms(found.p99), f"≤ {_ms(P99_SECONDS)}", met=found.p99 <= P99_SECONDS)
+    yield f"| p99.9 | {_ms(found.p999)} | | |"
+    yield _verdict("the slowest", _ms(found.most), f"≤ {_ms(LATE_SECONDS)}", met=not found.late)
+    yield f"| slower than {_ms(LATE_SECONDS)} | {found.late} reviews | none | |"
+
+
+def _curve(run: Run) -> Iterator[str]:
+    if not run.curve:
+        return
+    yield _CURVE
+    yield "| namespaces | budgets | freezes and windows of other scopes | policies of other workloads | CPU µs a review |"
+    yield "|---|---|---|---|---|"
+    for size, cost in run.curve:
+        yield f"| {size.namespaces} | {size.budgets} | {2 * size.holds} | {size.policies} | {_cell(cost)} |"
+    yield from _VERDICTS
+    growth = run.curve[-1][1].middle / run.curve[0][1].middle
+    yield _verdict("the last line, times the first", f"{growth:.2f}", f"≤ {FLAT}", met=growth <= FLAT)
+
+
+def _through(run: Run) -> Iterator[str]:
+    found = run.through
+    if found is None:
+        return
+    yield _THROUGH.format(updates=found.updates)
+    yield "| | p50 | added |"
+    yield "|---|---|---|"
+    yield f"| nobody looks at it | {_ms(found.plain)} | |"
+    yield f"| tierguard | {_ms(found.guarded)} | {_ms(found.added)} |"
+    yield f"| CEL in the API server | {_ms(found.cel)} | {_ms(found.added_by_cel)} |"
+    yield from _VERDICTS
+    yield _verdict("added by tierguard", _ms(found.added), "≤ what CEL adds", met=found.added <= found.added_by_cel)
+    yield _verdict("calls for what nothing guards", f"{found.calls_of_plain:.0f}", "0", met=not found.calls_of_plain)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.2f} ms"
