@@ -15,7 +15,7 @@ def cores() -> list[int]:
 def threads_of(pid: int) -> list[int]:
     """The threads of a process; none of one that is gone."""
     try:
-        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+        return [int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()]
     except OSError:
         return []
 

@@ -1,4 +1,4 @@
-"""What `make bench` measures on the webhook alone: what a review costs, how soon it is answered, and what has no say in it."""
+"""What `make bench` measures on the webhook alone: what a review costs, how soon it is answered, what has no say in it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

@@ -25,14 +25,15 @@ RULES: dict[str, Any] = {
     "images": {"registries": ["registry.example.com/payments", "registry.example.com/mesh"]},
 }
 """The rules that the policy in CEL has too."""
+_CONTAINERS = "object.spec.template.spec.containers.all(c, {})"
+_PRESENT = ("has(c.resources.requests)", "has(c.resources.limits)", "'cpu' in c.resources.requests")
+_REGISTRIES = ("registry.example.com/payments/", "registry.example.com/mesh/")
 _CEL = (
     "object.spec.replicas >= 3",
-    "object.spec.template.spec.containers.all(c, has(c.readinessProbe) && has(c.livenessProbe))",
-    "object.spec.template.spec.containers.all(c, has(c.resources.requests) && has(c.resources.limits)"
-    " && 'cpu' in c.resources.requests && 'memory' in c.resources.requests && 'memory' in c.resources.limits)",
-    "object.spec.template.spec.containers.all(c, c.image.startsWith('registry.example.com/payments/')"
-    " || c.image.startsWith('registry.example.com/mesh/'))",
-    "object.spec.template.spec.containers.all(c, c.image.contains('@sha256:'))",
+    _CONTAINERS.format("has(c.readinessProbe) && has(c.livenessProbe)"),
+    _CONTAINERS.format(" && ".join((*_PRESENT, "'memory' in c.resources.requests", "'memory' in c.resources.limits"))),
+    _CONTAINERS.format(" || ".join(f"c.image.startsWith('{prefix}')" for prefix in _REGISTRIES)),
+    _CONTAINERS.format("c.image.contains('@sha256:')"),
 )
 
 
