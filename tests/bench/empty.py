@@ -9,11 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server import Server
-
-from tierguard.webhook.server import BACKLOG, CONNECTIONS, HEADER_BYTES
+from tierguard.webhook.server import make_server
 
 _ANSWER = (
     b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview",'
@@ -36,21 +32,7 @@ def load(app: Any) -> Any:
 
 def main(port: str, certificate: str, key: str) -> None:
     """Serve until SIGTERM."""
-    server = Server(
-        "tests.bench.empty:application",
-        address="127.0.0.1",
-        port=int(port),
-        interface=Interfaces.WSGI,
-        http=HTTPModes.http1,
-        workers=1,
-        blocking_threads=CONNECTIONS,
-        backlog=BACKLOG,
-        backpressure=CONNECTIONS,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True, max_buffer_size=HEADER_BYTES),
-        ssl_cert=Path(certificate),
-        ssl_key=Path(key),
-        log_enabled=False,
-    )
+    server = make_server("tests.bench.empty:application", "127.0.0.1", int(port), Path(certificate), Path(key))
     server.serve(target_loader=functools.partial(load, application), wrap_loader=False)
 
 

@@ -59,16 +59,19 @@ def reviews(directory: Path, effort: Effort, peers: list[Target]) -> dict[str, d
         return take_turns([*targets, *peers], directory, effort.rounds, effort.reviews, CONNECTIONS)
 
 
-def open_loop(directory: Path, effort: Effort) -> Latency:
-    """How soon a review is answered at a steady rate, nobody waiting for the answer before."""
+def open_loop(directory: Path, effort: Effort) -> dict[str, Latency]:
+    """How soon a review is answered at a steady rate, nobody waiting for the answer before, by target."""
     file = directory / "open-loop"
-    with ours(directory, FULL) as target:
+    found = {}
+    with _both(directory, FULL) as targets:
         write_bodies(file, bodies(ACCEPTED))
-        pin_server(target)
-        count = int(RATE * effort.seconds)
-        loaded(Plan(target.url, str(file), 1_000, 32, target.authority))  # warm up
-        found = loaded(Plan(target.url, str(file), count, 32, target.authority, RATE))
-    return latency(found.latencies)
+        for target in targets:
+            pin_server(target)
+            loaded(Plan(target.url, str(file), 1_000, 32, target.authority))  # warm up
+            count = int(RATE * effort.seconds)
+            done = loaded(Plan(target.url, str(file), count, 32, target.authority, RATE))
+            found[target.name] = latency(done.latencies)
+    return found
 
 
 def latency(ordered: list[float]) -> Latency:

@@ -44,11 +44,11 @@ def test_the_document_says_what_is_met_and_what_is_not() -> None:
 def test_a_whole_run_is_told() -> None:
     found = latency([0.001] * 990 + [0.004] * 9 + [0.02])
     curve = [(Size(1, 2, 3, 4), Cost([100.0])), (Size(10, 20, 30, 40), Cost([130.0]))]
-    run = Run(MACHINE, latency=found, curve=curve, through=Through(0.010, 0.011, 0.012, 300, 0))
+    run = Run(MACHINE, latency={OURS: found, EMPTY: found}, curve=curve, through=Through(0.010, 0.011, 0.012, 300, 0))
     text = markdown(run)
-    assert "| p99 | 1.00 ms | ≤ 5.00 ms | met |" in text
-    assert "| the slowest | 20.00 ms | ≤ 10.00 ms | **not met** |" in text
-    assert "| slower than 10.00 ms | 1 reviews | none | |" in text
+    assert "| p99 | 1.00 ms | 1.00 ms | ≤ 5.00 ms | met |" in text
+    assert "| the slowest | 20.00 ms | 20.00 ms | ≤ 10.00 ms | **not met** |" in text
+    assert "| slower than 10.00 ms | 1 reviews | 1 reviews | none | |" in text
     assert "| the last line, times the first | 1.30 | ≤ 1.15 | **not met** |" in text
     assert "| added by tierguard | 1.00 ms | ≤ what CEL adds | met |" in text
     assert "| calls for what nothing guards | 0 | 0 | met |" in text

@@ -59,10 +59,23 @@ def serve(options: Options) -> None:
             message = f"{path} does not exist: the operator makes it, the Secret must be mounted there"
             raise FileNotFoundError(message)
     _allow_descriptors()
-    server = Server(
-        "tierguard.webhook.server:load",
-        address=options.address,
-        port=options.port,
+    server = make_server("tierguard.webhook.server:load", options.address, options.port, certificate, key)
+
+    @server.on_reload
+    def renew() -> None:
+        # The kubelet's links lead to another directory now.
+        server.build_ssl_context(certificate, key, None, SSLProtocols.tls13, None, [], client_verify=False)
+
+    Renewal(certificate, key).start()
+    server.serve(target_loader=functools.partial(load, options), wrap_loader=False)
+
+
+def make_server(target: str, address: str, port: int, certificate: Path, key: Path) -> Server:
+    """The web server before the application `target`, with all limits that it has."""
+    return Server(
+        target,
+        address=address,
+        port=port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         workers=1,
@@ -78,14 +91,6 @@ def serve(options: Options) -> None:
         respawn_interval=OVERLAP_SECONDS,
         process_name=None,
     )
-
-    @server.on_reload
-    def renew() -> None:
-        # The kubelet's links lead to another directory now.
-        server.build_ssl_context(certificate, key, None, SSLProtocols.tls13, None, [], client_verify=False)
-
-    Renewal(certificate, key).start()
-    server.serve(target_loader=functools.partial(load, options), wrap_loader=False)
 
 
 def load(options: Options) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:

@@ -38,10 +38,12 @@ def stand(
 
     def find() -> tuple[Classified, tuple[Classified, ...]]:
         found = classify(workload, namespace, namespace_labels, state)
-        return found, ties(found, namespace, state)
+        # Without the object: what is remembered would keep the whole review.
+        return found.alike(Workload(workload.entry, {})), ties(found, namespace, state)
 
     if state.revisions is None or objects.owners(workload.raw):
-        return find()
+        found = classify(workload, namespace, namespace_labels, state)
+        return found, ties(found, namespace, state)
     question = (
         *(workload.kind, workload.name, workload.claims),
         *(tuple(workload.labels.items()), tuple(workload.template_labels.items())),
