@@ -70,7 +70,7 @@ def serve(options: Options) -> None:
     server.serve(target_loader=functools.partial(load, options), wrap_loader=False)
 
 
-def make_server(target: str, address: str, port: int, certificate: Path, key: Path) -> Server:
+def make_server(target: str, address: str, port: int, certificate: Path, key: Path) -> Any:
     """The web server before the application `target`, with all limits that it has."""
     return Server(
         target,
