@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from tierguard.cluster.changes import Changes
+from tierguard.cluster.known import Known, place
 from tierguard.cluster.notes import Notes
 from tierguard.controller.options import Endpoint, Options
 from tierguard.controller.reconcile import Reconciler
@@ -47,6 +49,14 @@ class Recorder:
         return {"metadata": {"uid": "x", "creationTimestamp": "2026-10-01T00:00:00Z"}}
 
 
+def known(there: list[Document]) -> Known:
+    """The objects as they are known from a watch."""
+    found = Known()
+    for one in there:
+        found.put(place(one), one)
+    return found
+
+
 def operator(state: State, there: list[Document]) -> tuple[Reconciler, Recorder, Any]:
     """The operator over `state`, which was made of `there`: with what records its writes, and its cache."""
     raw: Document = {kind: {} for kind in ("OperationalFreeze", "ChangeWindow", "PaymentTierPolicy")}
@@ -60,14 +70,12 @@ def operator(state: State, there: list[Document]) -> tuple[Reconciler, Recorder,
         raw=raw,
         notes=notes,
         jobs={},
-        managed_budgets={},
-        versions={},
+        managed_budgets=Known(),
+        changes=Changes(),
         unsynced=list,
         leaving=set(),
         knows_configuration=lambda: True,
-        known=lambda kind: {
-            (one["metadata"].get("namespace", ""), one["metadata"]["name"]): one for one in there if one["kind"] == kind
-        },
+        known=lambda kind: known([one for one in there if one["kind"] == kind]),
     )
     recorder = Recorder()
     api: Any = recorder

@@ -7,13 +7,14 @@ from tests.unit.test_passed import autoscaler, core
 from tests.unit.test_recovery import SINCE, at, freeze, image, kept, wrote
 from tierguard.cli.picture import picture
 from tierguard.cluster.cache import ClusterCache
+from tierguard.cluster.changes import Changes
 from tierguard.cluster.client import Api
 from tierguard.cluster.known import Known
 from tierguard.cluster.notes import Notes
 from tierguard.cluster.reflector import PARTIAL
-from tierguard.controller.unreviewed.account_keeper import CHANGED, PATIENCE, UNCHANGED, AccountKeeper
+from tierguard.controller.unreviewed.account_keeper import CHANGED, CONFIRMED, PATIENCE, AccountKeeper
 from tierguard.controller.unreviewed.accountant import Accountant, lines
-from tierguard.controller.unreviewed.snapshot import decode, encode, place
+from tierguard.controller.unreviewed.snapshot import decode, encode, packed, place
 from tierguard.guard.survey import survey
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -29,13 +30,14 @@ class Cache(ClusterCache):
         self.state = picture([NAMESPACE, *there])
         self.raw = {"OperationalFreeze": {}, "ChangeWindow": {}}
         self.notes = Notes()
-        self.notes.account = account
+        self.notes.accounts = {} if account is None else {"tierguard-account": account}
+        self.changes = Changes()
         self.leaving = set()
         self.listed = listed
         self.there = there
 
     def known(self, kind: str) -> Known:
-        found = Known(packed=True)
+        found = Known()
         for each in self.there:
             if each.get("kind") == kind:
                 found.put(("payments", place(each)), each)
@@ -64,7 +66,7 @@ def keeper(cache: Cache) -> tuple[AccountKeeper, Recorder, Accountant]:
 
 
 def account(*before: Document) -> Document:
-    return {"data": {"until": at(SINCE)}, "binaryData": {"snapshot": encode(kept(*before))}}
+    return {"data": {"until": at(SINCE)}, "binaryData": {"snapshot": encode(packed(kept(*before)))}}
 
 
 def test_the_next_leader_lists_what_passed_but_not_what_the_status_has() -> None:
@@ -126,7 +128,10 @@ def test_a_snapshot_is_written_after_looking_back_and_not_too_often() -> None:
     cache.there = (core(replicas=5), autoscaler(3))
     cache.state = picture([NAMESPACE, *cache.there, freeze()])
     assert passes(NOW + 2 * CHANGED) == 2
-    assert passes(NOW + 2 * CHANGED + UNCHANGED) == 3
+    assert passes(NOW + timedelta(minutes=10)) == 2, "nothing changed, so nothing is written"
+    digest, _, confirmed = keeping.remarks()[CONFIRMED].partition(" ")
+    assert (digest, confirmed) != ("", at(NOW)), "but the Lease says until when that was so"
+    assert confirmed == at(NOW + timedelta(minutes=10))
     written = decode(api.written[-1]["binaryData"]["snapshot"])
     assert written.keys() == {"", "payments/Deployment/payment-core", "payments/HorizontalPodAutoscaler/core"}
     assert written[""] == {"known": [SOURCE], "covering": [SOURCE]}

@@ -7,8 +7,9 @@ import pytest
 
 from tests.e2e import manifests
 from tierguard.cli.picture import picture
+from tierguard.controller.asserted import LOOK
 from tierguard.controller.options import Endpoint, Options
-from tierguard.controller.webhooks.clockless import REWRITE, ClocklessKeeper, clockless_policy
+from tierguard.controller.webhooks.clockless import ClocklessKeeper, clockless_policy
 from tierguard.guard.model.state import State
 from tierguard.guard.survey import Selection, survey
 
@@ -77,7 +78,7 @@ def test_it_is_bound_to_a_lease_that_may_be_missing_and_looks_at_nothing_but_del
 
 
 class Cluster:
-    """Keeps what is applied."""
+    """Keeps what is applied, with a generation that each change of a spec makes another."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Any] = {}
@@ -89,8 +90,17 @@ class Cluster:
     def apply(self, path: str, body: Any, manager: str) -> Any:
         assert manager
         self.writes += 1
-        self.kept[path] = body
-        return body
+        before = self.kept.get(path, {"metadata": {"generation": 0}})
+        generation = before["metadata"]["generation"] + (before.get("spec") != body["spec"])
+        self.kept[path] = {**body, "metadata": {**body["metadata"], "uid": path, "generation": generation}}
+        return self.kept[path]
+
+    def meddle(self, metadata: Any = None, spec: Any = None) -> None:
+        """Change all that is there, as somebody else."""
+        for path, kept in self.kept.items():
+            changed = {**kept["metadata"], **(metadata or {})}
+            changed["generation"] += spec is not None
+            self.kept[path] = {**kept, "metadata": changed, "spec": {**kept["spec"], **(spec or {})}}
 
     def delete(self, path: str, uid: str = "") -> None:
         assert uid == self.kept.pop(path)["metadata"].get("uid", "")
@@ -102,7 +112,7 @@ def keeper(cluster: Cluster, seconds: int) -> ClocklessKeeper:
     return ClocklessKeeper(api, options)
 
 
-def test_it_is_written_when_it_changes_and_once_a_minute_and_goes_when_nobody_wants_it() -> None:
+def test_it_is_written_when_it_changes_or_was_changed_and_goes_when_nobody_wants_it() -> None:
     cluster, coming = Cluster(), state(freeze("soon", 3 * HOUR))
     wanted = keeper(cluster, 2)
 
@@ -112,11 +122,20 @@ def test_it_is_written_when_it_changes_and_once_a_minute_and_goes_when_nobody_wa
         return cluster.writes - before
 
     assert keep(state(), NOW) == 2
-    assert keep(state(), NOW + REWRITE / 2) == 0
-    assert keep(coming, NOW + REWRITE / 2) == 2
-    assert keep(coming, NOW + 2 * REWRITE) == 2
+    assert keep(state(), NOW + LOOK / 2) == 0
+    assert keep(coming, NOW + LOOK / 2) == 1, "the binding is the same"
+    assert keep(coming, NOW + 2 * LOOK) == 0, "nobody changed anything"
+    cluster.meddle(spec={"failurePolicy": "Ignore"})
+    assert keep(coming, NOW + 2.5 * LOOK) == 0, "it is looked at once a minute"
+    assert keep(coming, NOW + 3 * LOOK) == 2
+    cluster.meddle(metadata={"ownerReferences": []})
+    assert keep(coming, NOW + 4 * LOOK) == 2
+    cluster.meddle(metadata={"annotations": {"note": "x"}})
+    assert keep(coming, NOW + 5 * LOOK) == 0, "that is somebody else's"
+    cluster.kept.clear()
+    assert keep(coming, NOW + 6 * LOOK) == 2
     wanted.start_over()
-    assert keep(coming, NOW + 2 * REWRITE) == 2
+    assert keep(coming, NOW + 6 * LOOK) == 2
     assert sorted(body["kind"] for body in cluster.kept.values()) == [
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",

@@ -15,6 +15,7 @@ from tests.fakes import faults
 from tests.fakes.apiserver import Exchange, FakeApiServer, Fault
 from tierguard.api.rule_values import RuleId
 from tierguard.cluster import client
+from tierguard.cluster.access import by_configuration
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.controller.options import Endpoint, Options
@@ -45,7 +46,7 @@ def server() -> Iterator[FakeApiServer]:
 def api(server: FakeApiServer) -> Api:
     configuration = kubernetes.client.Configuration()
     configuration.host = server.url
-    return Api(configuration)
+    return Api(by_configuration(configuration))
 
 
 def lookups(server: FakeApiServer, results: list[str]) -> Lookups:

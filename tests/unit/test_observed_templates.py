@@ -104,6 +104,7 @@ class Operator:
         self.there = there
         self.cache.state = picture(there)
         self.cache.state.namespaces.setdefault(PLACE, {})
+        self.cache.changes.departed()
         for obj in there:
             self.keeper.observe(str(obj["kind"]), obj, now)
 

@@ -52,7 +52,7 @@ def test_a_rollout_that_comes_with_a_freeze_in_the_middle_of_a_pass_is_listed_as
             new = rolled_out(f"{manifests.IMAGE}:2", generation=2)
             cache.state.workloads_in[PLACE][("Deployment", PLACE, "payment-core")] = new
             cache.state.revisions.setdefault(PLACE, Revision()).note(("Deployment", PLACE, "payment-core"))
-            cache.versions[PLACE] = 1
+            cache.changes.changed(new)
             cache.state.freezes = (compile_freeze(freeze()),)
             cache.raw["OperationalFreeze"] = {"f": freeze()}
 
@@ -92,7 +92,7 @@ def test_the_survey_sees_a_rollout_end_though_only_the_status_changed() -> None:
     for obj in (rolled_out(), rolled_out(generation=2), ended):
         deployments._changed(known, obj)
         known = obj
-        (surveyed,) = scan.survey(cache.state, cache.versions, NOW)
+        (surveyed,) = scan.survey(cache.state, cache.changes.in_namespace, NOW)
         found.append(complete(surveyed.classified.workload))
 
     assert found == [True, False, True]

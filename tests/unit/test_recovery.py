@@ -23,6 +23,7 @@ from tierguard.controller.unreviewed.snapshot import (
     restored,
     summary,
 )
+from tierguard.controller.unreviewed.snapshot import packed as pack
 from tierguard.guard.model.state import State
 from tierguard.guard.model.template import RESTARTED_AT, template_hash
 from tierguard.guard.model.workload import Workload
@@ -68,7 +69,7 @@ def kept(*documents: Document) -> dict[str, Any]:
     for document in documents:
         workload = Workload.of(document)
         found[place(document)] = document if workload is None else summary(workload)
-    packed = encode(found)
+    packed = encode(pack(found))
     assert packed is not None
     return decode(packed)
 
@@ -227,13 +228,13 @@ def test_a_snapshot_has_no_contents_of_templates_and_is_the_same_for_the_same() 
 
     assert "s3cret" not in str(found)
     assert rebuilt["spec"] == workload["spec"]
-    assert encode(kept(workload)) == encode(kept(copy.deepcopy(workload)))
+    assert encode(pack(kept(workload))) == encode(pack(kept(copy.deepcopy(workload))))
 
 
 def test_a_snapshot_is_bounded_and_one_that_cannot_be_read_is_empty() -> None:
     noise = {f"a/b/{number}": {"kind": str(hash((number, "x")) ** 9)} for number in range(MOST_BYTES // 60)}
 
-    assert encode(noise) is None
+    assert encode(pack(noise)) is None
     assert decode("nonsense") == {}
     assert decode("") == {}
 
@@ -255,9 +256,9 @@ def test_who_fills_a_namespace_pushes_out_of_the_snapshot_only_what_is_in_it() -
     others = {f"n{n}/Deployment/core": {**summary_of_core(), "n": n} for n in range(300)}
     snapshot = {"": {"known": []}, **flood, **others}
 
-    assert encode(snapshot) is None
+    assert encode(pack(snapshot)) is None
     part = fitting(snapshot)
-    assert encode(part) is not None
+    assert encode(pack(part)) is not None
     assert others.keys() <= part.keys()
     assert 0 < len(part.keys() & flood.keys()) < len(flood)
     assert part[""] == {"known": []}
@@ -274,7 +275,7 @@ def test_a_large_object_takes_little_of_a_snapshot_and_is_known_to_have_changed_
     before["spec"]["ingress"] *= 10
     found = bounded(before)
     assert found is not None
-    assert len(encode({"a": found}) or "") < 2000
+    assert len(encode(pack({"a": found})) or "") < 2000
 
     same, other = copy.deepcopy(before), copy.deepcopy(before)
     other["spec"]["podSelector"] = {"matchLabels": {"app": "core"}}

@@ -15,6 +15,7 @@ from tests.cluster.processes import poll
 from tests.fakes import faults
 from tests.fakes.apiserver import FakeApiServer
 from tierguard.cluster import client, reflector
+from tierguard.cluster.access import by_configuration
 from tierguard.cluster.client import Api, ApiError
 from tierguard.cluster.reflector import Collection, Pace, Reflector, Timing
 from tierguard.guard.model.objects import KubeObject
@@ -27,7 +28,7 @@ Key = tuple[str, str]
 def api(server: FakeApiServer) -> Api:
     configuration = kubernetes.client.Configuration()
     configuration.host = server.url
-    return Api(configuration)
+    return Api(by_configuration(configuration))
 
 
 class Consumer:

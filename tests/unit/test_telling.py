@@ -13,6 +13,7 @@ from tierguard.api.ledger import MOST_ENTRIES
 from tierguard.cli.picture import picture
 from tierguard.cluster.client import ApiError
 from tierguard.cluster.journal import Entry, Journal
+from tierguard.cluster.known import Known
 from tierguard.cluster.notes import Notes
 from tierguard.controller.budgets.budget_keeper import BudgetKeeper
 from tierguard.controller.events.rate_limit import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST, Teller
@@ -63,7 +64,7 @@ class Storm:
         self.api = api
         self.teller = Teller(api, lambda: self.seconds)
         raw: Document = {kind: {} for kind in ("OperationalFreeze", "ChangeWindow", "PaymentTierPolicy")}
-        cache: Any = SimpleNamespace(state=state, raw=raw, notes=Notes(), jobs={}, managed_budgets={})
+        cache: Any = SimpleNamespace(state=state, raw=raw, notes=Notes(), jobs={}, managed_budgets=Known())
         self.cache = cache
         self.statuses = StatusKeeper(api, cache, Accountant(), self.teller)
         self.budgets = BudgetKeeper(api, cache, self.teller)

@@ -13,6 +13,7 @@ from tests.cluster.processes import poll
 from tests.fakes import faults
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.webhook import review
+from tierguard.cluster.access import by_configuration
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.reflector import Reflector
@@ -30,7 +31,7 @@ class Blind:
     def __init__(self, server: FakeApiServer) -> None:
         configuration = kubernetes.client.Configuration()
         configuration.host = server.url
-        api = Api(configuration)
+        api = Api(by_configuration(configuration))
         self.cache = ClusterCache(api, "tierguard-system", Identities())
         self.registry = CollectorRegistry()
         self.webhook = Webhook(

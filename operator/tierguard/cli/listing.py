@@ -14,6 +14,7 @@ from tierguard.api.kinds import POLICY
 from tierguard.api.model import API_VERSION, GROUP
 from tierguard.cli.errors import InputError
 from tierguard.cli.picture import picture
+from tierguard.cluster.access import by_configuration
 from tierguard.cluster.client import Api, ApiError
 from tierguard.cluster.pages import PAGE, Pages
 from tierguard.cluster.reflector import Collection
@@ -85,7 +86,7 @@ def connect(kubeconfig: Path | None, context: str | None) -> Api:
     except _UNUSABLE as error:
         message = f"no cluster: {objects.printable(str(error), 300)}; name one by --kubeconfig or --context"
         raise InputError(message) from None
-    return Api(configuration)
+    return Api(by_configuration(configuration))
 
 
 def listed(api: Api, kinds: Iterable[str]) -> Listed:

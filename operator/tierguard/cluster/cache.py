@@ -3,14 +3,16 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
 from tierguard.cluster import record
 from tierguard.cluster.around import Source, around
+from tierguard.cluster.changes import Changes
 from tierguard.cluster.client import Api
 from tierguard.cluster.declared import Declared
-from tierguard.cluster.known import Known, place
+from tierguard.cluster.known import Form, Known, differs, place
 from tierguard.cluster.notes import Notes
 from tierguard.cluster.reflector import PARTIAL, Collection, Compare, Reflector
 from tierguard.cluster.watched import WATCHED_WORKLOADS, kept
@@ -26,6 +28,14 @@ from tierguard.guard.tiers.deletion import announced
 
 log = logging.getLogger(__name__)
 
+_DIGESTED = frozenset(
+    {
+        *("Namespace", "Service", "ServiceAccount"),
+        *("PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy"),
+    }
+)
+"""Kinds of which the `State` has all that is read."""
+_READ_ONCE = (record.ACCOUNT, record.OBSERVED)
 PREPARE_SECONDS = 1800.0
 """How often calendars are computed ahead."""
 
@@ -69,16 +79,16 @@ class ClusterCache:
         self._listener = listener or (lambda _kind, _obj: None)
         self._compare = compare or (lambda _before, _after: None)
         self._configuration = configuration
-        self.managed_budgets = Known(packed=True)
+        self.managed_budgets = Known()
         """The disruption budgets that the operator made; only where status is kept."""
         self.jobs: dict[tuple[str, str], KubeObject] = {}
         """Jobs, by namespace and name; only where status is kept."""
         self.leaving: set[str] = set()
         """Namespaces that are being deleted, with all that is in them."""
-        self.versions: dict[str, int] = {}
-        """How often anything in a namespace changed; under "" what is in none."""
+        self.changes = Changes()
+        """What tells that anything changed."""
         self._reflectors = [
-            Reflector(api, s.collection, self._changed(s), self._gone(s), partial(kept, status=status))
+            Reflector(api, self._known_as(s), self._changed(s), self._gone(s), partial(kept, status=status))
             for s in self._sources(namespace)
         ]
 
@@ -124,14 +134,14 @@ class ClusterCache:
         sources = self._declared.sources()
         sources += [
             Source(
-                Collection(entry.path, entry.api_version, entry.kind, shared=True),
+                Collection(entry.path, entry.api_version, entry.kind, form=Form.SHARED),
                 self._workload_changed,
                 self._workload_gone,
             )
             for entry in map(WORKLOAD_KINDS.__getitem__, WATCHED_WORKLOADS)
         ]
         if self._status:
-            jobs = Collection("/apis/batch/v1/jobs", "batch/v1", "Job", shared=True)
+            jobs = Collection("/apis/batch/v1/jobs", "batch/v1", "Job", form=Form.SHARED)
             sources.append(Source(jobs, self._job_changed, self._job_gone))
         if self._configuration:
             config_maps = Collection("/api/v1/configmaps", "meta.k8s.io/v1", PARTIAL, metadata_only=True)
@@ -157,6 +167,11 @@ class ClusterCache:
             ),
         ]
 
+    def _known_as(self, source: Source) -> Collection:
+        """What is watched. Only the operator asks what an object was before, or what became of one that decisions read."""
+        digests = not self._status and source.collection.kind in _DIGESTED
+        return replace(source.collection, form=Form.DIGEST) if digests else source.collection
+
     def _changed(self, source: Source) -> Compare:
         def changed(before: KubeObject | None, obj: KubeObject) -> None:
             source.changed(obj)
@@ -176,9 +191,11 @@ class ClusterCache:
 
     def _tell(self, source: Source, obj: KubeObject) -> None:
         if source.collection.metadata_only:
+            self.changes.configured(obj)
             return  # nobody decides by it
-        place = objects.namespace(obj) or (objects.name(obj) if obj.get("kind") == "Namespace" else "")
-        self.versions[place] = self.versions.get(place, 0) + 1
+        if obj.get("kind") == "ConfigMap" and objects.labels(obj).get(record.RECORD_LABEL) in _READ_ONCE:
+            return  # the operator's own, which it reads when it begins to lead
+        self.changes.changed(obj)
         self._listener(str(obj.get("kind")), obj)
 
     def _workload_changed(self, obj: KubeObject) -> None:
@@ -186,7 +203,9 @@ class ClusterCache:
         there = self.state.workloads_in.setdefault(namespace, {})
         before = there.get(key)
         there[key] = obj
-        if before is None or _differs(before, obj, status=self._status):
+        if before is not None and objects.uid(before) != objects.uid(obj):
+            self.changes.departed()
+        if before is None or differs(before, obj, status=self._status):
             self._revise(key)
 
     def _revise(self, key: WorkloadKey) -> None:
@@ -201,7 +220,7 @@ class ClusterCache:
     def known(self, kind: str) -> Known:
         """The objects of `kind` as they were watched, trimmed."""
         found = (r.known() for r in self._reflectors if r.collection.kind == kind)
-        return next(found, Known(packed=False))
+        return next(found, Known())
 
     def knows_configuration(self) -> bool:
         """Whether the ConfigMaps are listed, or nobody wants them."""
@@ -210,6 +229,7 @@ class ClusterCache:
     def _workload_gone(self, obj: KubeObject) -> None:
         key = (str(obj["kind"]), objects.namespace(obj), objects.name(obj))
         self.state.workloads_in.get(key[1], {}).pop(key, None)
+        self.changes.departed()
         self._revise(key)
 
     def learn_namespace(self, obj: KubeObject) -> None:
@@ -267,16 +287,3 @@ class ClusterCache:
 
 def _nothing(_: KubeObject) -> None:
     """Nothing is kept of it but what its reflector keeps."""
-
-
-def _differs(before: KubeObject, after: KubeObject, *, status: bool) -> bool:
-    """Whether two forms of a workload differ in what is worked out from it.
-
-    Its `status` belongs to that where it is kept, as it says whether a rollout is complete; a DaemonSet's always, as it has
-    the size.
-    """
-    read = ("labels", "annotations", "ownerReferences", "deletionTimestamp", "uid", "generation")
-    old, new = objects.mapping(before, "metadata"), objects.mapping(after, "metadata")
-    if before.get("spec") != after.get("spec") or any(old.get(key) != new.get(key) for key in read):
-        return True
-    return (status or after.get("kind") == "DaemonSet") and before.get("status") != after.get("status")

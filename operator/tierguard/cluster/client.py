@@ -1,8 +1,7 @@
 """A small client of the Kubernetes API: paths in, plain mappings out, every call with a deadline.
 
-It uses the official client for configuration, authentication, token renewal and the connection pool, but not its typed
-models: those cost milliseconds an object and drop fields that are newer than the library, and decisions need both the
-speed and the fields.
+The official client's typed models are not used: they cost milliseconds an object and drop fields that are newer than the
+library, and decisions need both the speed and the fields.
 """
 
 import json
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlencode
 
-import kubernetes.client
-import kubernetes.config
 import msgspec
 import urllib3
 
+from tierguard.cluster.access import Access, NoAccess, access
 from tierguard.guard.model.objects import KubeObject
 
 CALL_TIMEOUT = 10.0
@@ -62,24 +60,16 @@ class ApiError(Exception):
 class Api:
     """A connection to one API server. Safe to use from several threads."""
 
-    def __init__(self, configuration: kubernetes.client.Configuration) -> None:
-        configuration.retries = False  # callers retry on their own terms; hidden retries break their deadlines
-        self._configuration = configuration
-        self._client = kubernetes.client.ApiClient(configuration)
-        self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
+    def __init__(self, way: Access) -> None:
+        self._access = way
 
     @classmethod
     def connect(cls, kubeconfig: Path | None = None) -> Self:
         """Connect by `kubeconfig`; without one as the pod that this runs in, or else as `kubectl` would."""
-        configuration = kubernetes.client.Configuration()
         try:
-            if kubeconfig is not None:
-                kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
-            else:
-                kubernetes.config.load_config(client_configuration=configuration)
-        except kubernetes.config.ConfigException as error:
+            return cls(access(kubeconfig))
+        except NoAccess as error:
             raise ApiError(0, "connect", str(kubeconfig or "in-cluster"), str(error)) from None
-        return cls(configuration)
 
     def get(
         self,
@@ -231,12 +221,12 @@ class Api:
         headers = {"Accept": accept, **({"Content-Type": content_type} if content_type else {})}
         if last:
             headers["Connection"] = "close"
-        if token := self._configuration.get_api_key_with_prefix("BearerToken"):
-            headers["authorization"] = token
-        url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        if authorization := self._access.authorization():
+            headers["authorization"] = authorization
+        url = f"{self._access.host}{path}" + (f"?{urlencode(query)}" if query else "")
         content = None if body is None else json.dumps(body).encode()
         try:
-            return self._pool.request(
+            return self._access.pool.request(
                 method, url, body=content, headers=headers, timeout=timeout, preload_content=False, retries=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:

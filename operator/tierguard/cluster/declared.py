@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from tierguard.api.kinds import FREEZE, KINDS, POLICY, WINDOW, Kind
 from tierguard.api.model import API_VERSION
 from tierguard.cluster.around import Source
+from tierguard.cluster.known import Form
 from tierguard.cluster.reflector import Collection
 from tierguard.guard.freezes.compiled import compile_freeze, compile_policy, compile_window
 from tierguard.guard.model import objects
@@ -33,7 +34,7 @@ class Declared:
         """Where they are watched, each kind with what happens when one changes."""
         return [
             Source(
-                Collection(f"/apis/{API_VERSION}/{kind.plural}", API_VERSION, kind.kind, shared=True),
+                Collection(f"/apis/{API_VERSION}/{kind.plural}", API_VERSION, kind.kind, form=Form.SHARED),
                 self._changed(kind.kind, compile_one),
                 self._gone(kind.kind),
             )

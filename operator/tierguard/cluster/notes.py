@@ -17,18 +17,20 @@ class Notes:
         """The rollback record: since when each template of a workload is available, by the workload's uid."""
         self.journals: dict[str, Journal] = {}
         """What the webhook's processes have to tell, by ConfigMap; only where status is kept."""
-        self.account: KubeObject | None = None
-        """What the operator that led last had seen; only where status is kept."""
+        self.accounts: dict[str, KubeObject] = {}
+        """What the operator that led last had seen, by ConfigMap; only where status is kept."""
         self.observed: dict[int, str] = {}
         """Which templates of any workload the operator saw available, as written, by shard; only where status is kept."""
         self.history_read = False
         """Whether the revisions from before the installation were read."""
+        self.changes = 0
+        """How often a rollback record changed."""
 
     def changed(self, obj: KubeObject) -> None:
         """Take a ConfigMap that is new or was changed."""
         label = objects.labels(obj).get(record.RECORD_LABEL)
         if label == record.ACCOUNT:
-            self.account = obj
+            self.accounts[objects.name(obj)] = obj
         elif label == JOURNAL:
             self.journals[objects.name(obj)] = read_journal(obj)
         elif label == record.OBSERVED:
@@ -43,12 +45,13 @@ class Notes:
     def _record(self, obj: KubeObject) -> None:
         uid, entries = record.read(obj)
         self.records[uid] = entries
+        self.changes += 1
 
     def gone(self, obj: KubeObject) -> None:
         """Forget a ConfigMap that was deleted."""
         label = objects.labels(obj).get(record.RECORD_LABEL)
         if label == record.ACCOUNT:
-            self.account = None
+            self.accounts.pop(objects.name(obj), None)
         elif label == JOURNAL:
             self.journals.pop(objects.name(obj), None)
         elif label == record.OBSERVED:
@@ -57,3 +60,4 @@ class Notes:
                 self.observed.pop(shard[0], None)
         else:
             self.records.pop(record.read(obj)[0], None)
+            self.changes += 1

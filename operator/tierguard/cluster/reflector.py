@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tierguard.cluster.client import JSON, Api, ApiError
-from tierguard.cluster.known import Known, Place, place
+from tierguard.cluster.known import Form, Known, Place, place
 from tierguard.cluster.pages import PAGE, Pages
 from tierguard.guard.model.objects import KubeObject
 
@@ -65,7 +65,7 @@ class Pace:
 class Collection:
     """What to watch. `api_version` and `kind` are put back into each object: lists leave them out.
 
-    `shared` says that whoever is told keeps the very objects; else nobody does, and they are known as their JSON.
+    `form` says how what is known is kept.
     """
 
     path: str
@@ -74,7 +74,7 @@ class Collection:
     query: Mapping[str, str] = field(default_factory=dict)
     metadata_only: bool = False
     """Whether only the objects' metadata is asked for: their contents never come here."""
-    shared: bool = False
+    form: Form = Form.PACKED
 
     @property
     def listed_as(self) -> str:
@@ -124,7 +124,7 @@ class Reflector:
         self._timing = timing or Timing()
         self._pace = Pace(self._timing)
         self._pages = Pages()
-        self._known = Known(packed=not collection.shared)
+        self._known = Known(collection.form, collection.kind)
         self._version: str | None = None
         self._last_contact: float | None = None
         self._stopping = threading.Event()

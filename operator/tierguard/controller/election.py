@@ -8,7 +8,7 @@ renewal that succeeded: a leader that was paused, or cut off, stops RENEW_DEADLI
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import quote
@@ -95,8 +95,13 @@ class Election:
         gate: Gate,
         on_change: Callable[[bool], None],
         clock: Callable[[], float] = boot_clock,
+        remarks: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
+        """`remarks` are annotations that a leader puts on the Lease."""
         self._api = api
+        self._remarks = remarks
+        self.inherited: Mapping[str, str] = {}
+        """The annotations of the Lease as whoever led before left it."""
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases"
         self._path = f"{self._collection}/{quote(name)}"
         self._name = name
@@ -162,6 +167,8 @@ class Election:
             self._seen = (version, began)
         lasts = objects.value(stored, "spec", "leaseDurationSeconds")
         free = began - self._seen[1] >= (lasts if isinstance(lasts, int) else LEASE_SECONDS)
+        if holder != self._identity:
+            self.inherited = objects.annotations(stored)
         if holder not in ("", self._identity) and not free:
             return False
         return self._write(lambda: self._api.replace(self._path, self._body(stored), timeout=CALL_SECONDS))
@@ -188,6 +195,8 @@ class Election:
             "kind": "Lease",
             "metadata": {
                 "name": self._name,
+                # What another leader remarked stays until there is something to say instead.
+                "annotations": dict(self._remarks() or objects.annotations(stored or {})),
                 # Only if nobody else has written meanwhile.
                 **({"resourceVersion": objects.value(stored, "metadata", "resourceVersion")} if stored else {}),
             },

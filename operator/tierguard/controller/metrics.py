@@ -144,7 +144,7 @@ class ProcessCollector(Collector):
             for reading in Reading:
                 clock.add_metric((reading.value,), 1.0 if reading is clockwork.reading else 0.0)
             yield clock
-        stretches = self._reconciler.stretches
+        stretches = self._reconciler.configuration.stretches
         if stretches is not None:
             yield GaugeMetricFamily(
                 "tierguard_compiled_intervals",

@@ -20,6 +20,7 @@ from tierguard import logs
 from tierguard.api.kinds import KINDS
 from tierguard.api.model import GROUP, VERSION
 from tierguard.cluster.cache import ClusterCache
+from tierguard.cluster.changes import RESTLESS
 from tierguard.cluster.client import Api
 from tierguard.cluster.health import Health
 from tierguard.controller.certificates import trust as identity
@@ -35,8 +36,6 @@ log = logging.getLogger("tierguard.operator")
 
 STARTUP_PAUSE = 2.0
 """Seconds after a start that failed."""
-RESTLESS = ("Pod", "Node")
-"""Kinds that change all the time, and of which nothing that happens is urgent."""
 _OUR_KINDS = frozenset(kind.kind for kind in KINDS)
 
 
@@ -85,7 +84,10 @@ class Operator:
         self._loop = Loop(self._reconciler)
         name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         lease = f"{self._options.configuration_name}-operator"
-        self._election = Election(api, self._options.namespace, lease, name, gate, self._led)
+        self._election = election = Election(
+            api, self._options.namespace, lease, name, gate, self._led, remarks=self._reconciler.remarks
+        )
+        self._reconciler.inherited = lambda: election.inherited
         self._serve_health(cache, self._loop, self._reconciler)
         cache.start()
         self._loop.start()

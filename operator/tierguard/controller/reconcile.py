@@ -4,19 +4,16 @@ Each step stands for itself: a step that fails is logged and tried again on the 
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlparse
-
-import urllib3
 
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.controller.budgets.budget_keeper import BudgetKeeper
 from tierguard.controller.certificates import trust as identity
 from tierguard.controller.events.rate_limit import Teller
-from tierguard.controller.options import FIELD_MANAGER, Endpoint, Options
+from tierguard.controller.options import Options
 from tierguard.controller.rollback.record_keeper import RecordKeeper
 from tierguard.controller.status.journals import JournalKeeper
 from tierguard.controller.status.scan import Scan
@@ -27,8 +24,8 @@ from tierguard.controller.unreviewed.account_keeper import AccountKeeper
 from tierguard.controller.unreviewed.accountant import SETTLED, Accountant
 from tierguard.controller.webhooks.clock_probe import ClockKeeper
 from tierguard.controller.webhooks.clockless import ClocklessKeeper
-from tierguard.controller.webhooks.configuration import EXEMPT_NAMESPACES, compiled, configuration
-from tierguard.controller.webhooks.stretches import Stretches
+from tierguard.controller.webhooks.configuration import EXEMPT_NAMESPACES
+from tierguard.controller.webhooks.configuration_keeper import ConfigurationKeeper
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
@@ -41,6 +38,8 @@ LONGEST_PAUSE = 60.0
 RETRY_PAUSE = 2.0
 """Seconds after which a failed step is tried again."""
 
+UNHURRIED = timedelta(seconds=5)
+"""How long what is not urgent waits: pods and nodes change all the time."""
 TELL_PAUSE = 15.0
 """Seconds after which Events that were rate-limited in this pass are posted."""
 
@@ -53,6 +52,16 @@ class Outcome:
     failed: bool = False
     retry_after: float = 0.0
     """For so many seconds the API server wants to be left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What the last pass saw, which left nothing to do; when that was, and until when nothing is due."""
+
+    seen: object
+    restless: int
+    at: datetime
+    until: datetime
 
 
 class Reconciler:
@@ -75,11 +84,9 @@ class Reconciler:
         self.trust: identity.Trust | None = None
         """The certificates as they were last seen."""
         self._certificates_checked: datetime | None = None
-        self.stretches: Stretches | None = None
-        """The coming stretches of freezes as they are compiled into the webhook configuration."""
+        self.configuration = ConfigurationKeeper(api, options)
         self._installed: datetime | None = None
-        self._configured: KubeObject | None = None
-        self._configured_at: datetime | None = None
+        self._settled: _Settled | None = None
         self._scan = Scan()
         self.accountant = Accountant()
         self.teller = Teller(api)
@@ -90,7 +97,16 @@ class Reconciler:
         self._records = RecordKeeper(api, cache, options.namespace)
         self.clockwork = ClockKeeper(api, options)
         self._clockless = ClocklessKeeper(api, options)
-        self._account = AccountKeeper(api, cache, self.accountant, options.namespace, EXEMPT_NAMESPACES)
+        self._account = AccountKeeper(
+            api,
+            cache,
+            self.accountant,
+            options.namespace,
+            EXEMPT_NAMESPACES,
+            lambda: self.inherited(),  # noqa: PLW0108 - it is set later
+        )
+        self.inherited: Callable[[], Mapping[str, str]] = dict
+        """The annotations of the Lease as the operator that led before left it."""
 
     def observe(self, kind: str, obj: KubeObject) -> None:
         """Take note of what may be gone again when the next pass comes. Called from the reflectors' threads."""
@@ -112,7 +128,9 @@ class Reconciler:
 
     def start_over(self) -> None:
         """Forget what was written: while another operator led, it may have become something else."""
-        self._configured = None
+        self._settled = None
+        self.configuration.start_over()
+        self._budgets.start_over()
         self.clockwork.start_over()
         self._clockless.start_over()
         self._certificates_checked = None
@@ -120,10 +138,42 @@ class Reconciler:
         self._suspensions.start_over()
         self._account.start_over()
 
+    def remarks(self) -> Mapping[str, str]:
+        """What the Lease says beside who leads."""
+        return self._account.remarks()
+
     def once(self) -> Outcome:
-        """Look at everything and mend what is not as it should be."""
-        outcome = Outcome()
+        """Look at everything and mend what is not as it should be.
+
+        Where nothing changed since that was done, and nothing is due, only at the clock.
+        """
         now = self._clock()
+        outcome = Outcome()
+        if self._quiet(now):
+            self._step(outcome, "clock", lambda: self.clockwork.look(now))
+        if self._settled is None or not self._quiet(now):
+            seen, restless, self._settled = self._seen(), self._cache.changes.restless, None
+            outcome = self._whole(now)
+            if outcome.failed or not self.leads() or self._cache.unsynced():
+                return outcome
+            self._settled = _Settled(seen, restless, now, now + timedelta(seconds=outcome.pause))
+        left = (self._settled.until - now).total_seconds()
+        outcome.pause = min(left, self.clockwork.until_due(now))
+        return outcome
+
+    def _quiet(self, now: datetime) -> bool:
+        """Whether there is nothing that the last pass has not seen, and nothing is due."""
+        last = self._settled
+        if last is None or not self.leads() or not last.at <= now < last.until or last.seen != self._seen():
+            return False
+        return last.restless == self._cache.changes.restless or now - last.at < UNHURRIED
+
+    def _seen(self) -> object:
+        """What a pass goes by: another one whenever there is something to be looked at soon."""
+        return self._cache.changes.urgent, self.accountant.news, self._records.news, self.clockwork.reading
+
+    def _whole(self, now: datetime) -> Outcome:
+        outcome = Outcome()
         self._step(outcome, "deletions", lambda: self._deletions(outcome, now))
         if not self.leads():
             if not self._cache.unsynced():
@@ -137,19 +187,21 @@ class Reconciler:
         self.teller.begin()
         # A freeze that is declared from here on waits for the next pass: this one's survey may be older than it.
         state = self._cache.state.with_these_declarations()
-        surveyed = self._scan.survey(state, self._cache.versions, now)
+        surveyed = self._scan.survey(state, self._cache.changes.in_namespace, now)
         selection = Selection(surveyed, state)
         # The clock first: one of the past would refuse what is honest.
         self._step(outcome, "clock", lambda: self.clockwork.look(now))
         self._step(outcome, "clock policy", lambda: self.clockwork.write(selection, now))
         self._step(outcome, "webhook configuration", lambda: self._configure(selection, now))
         # After the configuration, which by then holds what has begun: the policy drops that.
-        self._step(outcome, "clockless policy", lambda: self._clockless.keep(selection, self._owner, now))
+        self._step(outcome, "clockless policy", lambda: self._clockless.keep(selection, self.configuration.owner, now))
         self._step(outcome, "rollback record", lambda: self._record(outcome, surveyed, now))
         self._step(outcome, "disruption budgets", lambda: self._budgets.keep(state, surveyed, now))
         self._step(outcome, "account", lambda: self._look_back(outcome, state, surveyed, now))
         clock = self.clockwork.reading
-        if self._step(outcome, "status", lambda: self._statuses.keep(state, surveyed, self.stretches, clock, now)):
+        if self._step(
+            outcome, "status", lambda: self._statuses.keep(state, surveyed, self.configuration.stretches, clock, now)
+        ):
             self._step(outcome, "snapshot", self._account.keep)
         # After the status, which reports each CronJob as it was before.
         self._step(outcome, "suspensions", lambda: self._suspensions.keep(now))
@@ -157,7 +209,7 @@ class Reconciler:
         if outcome.failed:
             outcome.pause = max(RETRY_PAUSE, outcome.retry_after)
         else:
-            outcome.pause = min(outcome.pause, self._until_transition(now), self.clockwork.until_due(now))
+            outcome.pause = min(outcome.pause, self._until_transition(now))
             if self.teller.waiting:
                 outcome.pause = min(outcome.pause, TELL_PAUSE)
         return outcome
@@ -166,11 +218,11 @@ class Reconciler:
         if self.accountant.look_back(self._cache.state, self._cache.leaving, now):
             outcome.pause = SETTLED.total_seconds()
 
-    def _record(self, outcome: Outcome, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+    def _record(self, outcome: Outcome, surveyed: Iterable[Surveyed], now: datetime) -> None:
         if (wait := self._records.keep(surveyed, self._installation(), now)) is not None:
             outcome.pause = min(outcome.pause, wait.total_seconds())
 
-    def _look_back(self, outcome: Outcome, state: State, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
+    def _look_back(self, outcome: Outcome, state: State, surveyed: Iterable[Surveyed], now: datetime) -> None:
         if self._account.look_back(now):
             outcome.pause = RETRY_PAUSE
         if (wait := self._account.take(state, surveyed, now)) is not None:
@@ -204,41 +256,8 @@ class Reconciler:
         return self._installed
 
     def _configure(self, selection: Selection, now: datetime) -> None:
-        """Keep the ValidatingWebhookConfiguration; anybody's change to it is undone within a minute."""
-        if self.trust is None:
-            return
-        name = self._options.configuration_name
-        path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{name}"
-        asked = compiled(selection, now)
-        endpoint = replace(self._options.endpoint, path=self.trust.path)
-        wanted = configuration(name, endpoint, self.trust.bundle, asked, self._owner())
-        recent = self._configured_at is not None and now - self._configured_at < timedelta(seconds=LONGEST_PAUSE)
-        if wanted == self._configured and recent:
-            self.stretches = asked.stretches
-            return
-        if (
-            self._configured is None
-            and self._api.find(path) is None
-            and (problem := _problem(endpoint, self.trust.bundle))
-        ):
-            # On a new installation nobody shall wait for a webhook that is only starting.
-            raise ApiError(0, "GET", "webhook", f"the webhook is not ready, so it is not asked yet: {problem}")
-        self._api.apply(path, wanted, FIELD_MANAGER)
-        if wanted != self._configured:
-            log.info("wrote the webhook configuration")
-        self._configured, self._configured_at, self.stretches = wanted, now, asked.stretches
-
-    def _owner(self) -> KubeObject | None:
-        name = self._options.owner_cluster_role
-        if not name:
-            return None
-        found = self._api.get(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}")
-        return {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "name": name,
-            "uid": objects.uid(found),
-        }
+        if self.trust is not None:
+            self.configuration.keep(self.trust, selection, now)
 
     def _until_transition(self, now: datetime) -> float:
         """Seconds until the next start or end of any freeze or window."""
@@ -256,18 +275,3 @@ class Reconciler:
             instants += [exception.expires_at for exception in hold.exceptions]
         ahead = [(instant - now).total_seconds() for instant in instants if instant is not None and instant > now]
         return min([LONGEST_PAUSE, *ahead])
-
-
-def _problem(endpoint: Endpoint, trusted: bytes) -> str:
-    """Why the webhook does not answer where the API server will ask it; empty when it does. Never with the path in it."""
-    pool = urllib3.PoolManager(ca_cert_data=trusted.decode(), retries=False, timeout=urllib3.Timeout(2.0))
-    try:
-        answer = pool.request("GET", endpoint.address)
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        said = str(error)
-    else:
-        if answer.status == 200:  # noqa: PLR2004 - HTTP
-            return ""
-        said = answer.data.decode(errors="replace")
-    said = objects.printable(said.replace(endpoint.path, ""), 200)
-    return f"{urlparse(endpoint.address).netloc}: {said}"

@@ -1,7 +1,7 @@
 """PodDisruptionBudgets, computed as the disruption controller does (pkg/controller/disruption/disruption.go)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tierguard.disruption.scaled import scaled_value
@@ -26,20 +26,22 @@ class Budget:
 
     namespace: str
     name: str
-    selector: Mapping[str, Any] | None = None
+    selector: Mapping[str, Any] | LabelSelector | None = None
+    """As it is written, or compiled; it is kept compiled alone."""
     min_available: int | str | None = None
     max_unavailable: int | str | None = None
     unhealthy_pod_eviction_policy: str | None = None
     by_operator: bool = False
-    _labels: LabelSelector = field(default=_NOTHING, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.selector, LabelSelector):
+            return
         try:
             labels = LabelSelector.compile(self.selector)
         except ValueError:
             # The eviction API passes over a budget whose selector is invalid (GetPodPodDisruptionBudgets, client-go).
             labels = _NOTHING
-        object.__setattr__(self, "_labels", labels)
+        object.__setattr__(self, "selector", labels)
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> "Budget":
@@ -62,11 +64,11 @@ class Budget:
     @property
     def labels(self) -> LabelSelector:
         """Its selector, compiled; one that is absent or invalid selects nothing."""
-        return self._labels
+        return self.selector if isinstance(self.selector, LabelSelector) else _NOTHING
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Whether it covers a pod of its namespace with `labels`. A selector that is absent or invalid selects none."""
-        return self._labels.matches(labels)
+        return self.labels.matches(labels)
 
 
 @dataclass(frozen=True, slots=True)

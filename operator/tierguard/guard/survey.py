@@ -1,13 +1,15 @@
 """The workloads that are there, judged by the same functions as a change: what the operator's scan is made of."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from typing import Any, Self, TypeVar
 
 from tierguard.guard.model.decision import Effect, Finding
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.once import once
 from tierguard.guard.model.state import State
+from tierguard.guard.rules.dependencies import places_of_dependencies
 from tierguard.guard.rules.evaluate import judge
 from tierguard.guard.tiers.classified import Classified
 from tierguard.guard.tiers.neighbours import Neighbours, neighbours
@@ -23,6 +25,73 @@ class Surveyed:
     def breaks(self, policy: Policy) -> tuple[Finding, ...]:
         """The findings that come from `policy`."""
         return tuple(finding for finding in self.findings if finding.source == policy.source)
+
+
+T = TypeVar("T")
+MOST_KEPT = 1_000
+"""Things that are kept of one survey: there are some hundred freezes, windows and policies."""
+
+
+class Memo:
+    """What was worked out about a survey, kept as long as that stands."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, tuple[object, Any]] = {}
+
+    def note(self, key: Hashable, source: object) -> None:
+        """Take note that something was done, with `source`."""
+        self._kept[key] = (source, True)
+
+    def noted(self, key: Hashable, source: object) -> bool:
+        """Whether it was done, with the same."""
+        known = self._kept.get(key)
+        return known is not None and known[0] == source
+
+    def kept(self, key: Hashable, source: object, make: Callable[[], T]) -> T:
+        """What `make` makes under `key`: once for each `source`, which is all that it is made of beside the survey."""
+        known = self._kept.get(key)
+        if known is not None and known[0] == source:
+            found: T = known[1]
+            return found
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        made = make()
+        self._kept[key] = (source, made)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The surveyed workloads of one namespace. `named` are other namespaces whose workloads count, too."""
+
+    namespace: str
+    surveyed: tuple[Surveyed, ...]
+    named: frozenset[str] = frozenset()
+    memo: Memo = field(default_factory=Memo, compare=False, repr=False)
+
+
+class Survey(tuple[Surveyed, ...]):  # noqa: SLOT001 - a tuple can have none
+    """All surveyed workloads, and the same by namespace."""
+
+    parts: tuple[Part, ...]
+    memo: Memo
+
+    def __new__(cls, parts: Iterable[Part]) -> Self:
+        """Put them together."""
+        parts = tuple(parts)
+        made = super().__new__(cls, [surveyed for part in parts for surveyed in part.surveyed])
+        made.parts, made.memo = parts, Memo()
+        return made
+
+    @classmethod
+    def of(cls, surveyed: Iterable[Surveyed]) -> "Survey":
+        """The survey itself, or one of whatever workloads these are."""
+        if isinstance(surveyed, cls):
+            return surveyed
+        by_namespace: dict[str, list[Surveyed]] = {}
+        for subject in surveyed:
+            by_namespace.setdefault(subject.classified.workload.namespace, []).append(subject)
+        return cls(Part(namespace, tuple(found)) for namespace, found in by_namespace.items())
 
 
 Labelled = tuple[str, tuple[tuple[str, str], ...]]
@@ -91,44 +160,68 @@ def surroundings(surveyed: Iterable[Surveyed], state: State) -> Surroundings:
     )
 
 
+def around_all(surveyed: Iterable[Surveyed], state: State) -> Surroundings:
+    """As `surroundings`; what is around the workloads of a namespace is kept as long as its survey stands."""
+    survey = Survey.of(surveyed)
+
+    def together() -> Surroundings:
+        return _joined(around_part(part, state) for part in survey.parts)
+
+    return survey.memo.kept("around", None, together)
+
+
+def around_part(part: Part, state: State) -> Surroundings:
+    """The same of one namespace."""
+    return part.memo.kept("around", None, lambda: surroundings(part.surveyed, state))
+
+
+def _joined(found: Iterable[Surroundings]) -> Surroundings:
+    several = tuple(found)
+    names = [each.name for each in fields(Surroundings)]
+    return Surroundings(**{name: frozenset().union(*(getattr(one, name) for one in several)) for name in names})
+
+
 class Selection:
     """Surveyed workloads and what is around them; what is around those that one freeze selects. Each is worked out once."""
 
     def __init__(self, surveyed: Sequence[Surveyed], state: State) -> None:
         self.surveyed = surveyed
         self.state = state
-        self._by_freeze: dict[str, Surroundings] = {}
 
     @once
     def around(self) -> Surroundings:
         """What is around all of them."""
-        return surroundings(self.surveyed, self.state)
+        return around_all(self.surveyed, self.state)
 
     def around_those_of(self, hold: Hold) -> Surroundings:
         """What is around those that `hold` selects."""
-        if hold.name not in self._by_freeze:
-            self._by_freeze[hold.name] = surroundings(selected_by(hold, self.surveyed), self.state)
-        return self._by_freeze[hold.name]
+        selected = selected_by(hold, self.surveyed)
+        memo = Survey.of(self.surveyed).memo
+        return memo.kept(("around", hold.source), hold, lambda: surroundings(selected, self.state))
 
 
 def _there(namespace: str, state: State) -> Neighbours:
     return neighbours(namespace, state.namespaces.get(namespace, {}), state)
 
 
-def survey(state: State, now: datetime) -> tuple[Surveyed, ...]:
+def survey(state: State, now: datetime) -> Survey:
     """All workloads that anything classifies, in a stable order."""
-    return tuple(found for namespace in sorted(state.workloads_in) for found in survey_namespace(namespace, state, now))
+    return Survey(survey_namespace(namespace, state, now) for namespace in sorted(state.workloads_in))
 
 
-def survey_namespace(namespace: str, state: State, now: datetime) -> tuple[Surveyed, ...]:
+def survey_namespace(namespace: str, state: State, now: datetime) -> Part:
     """Those of one namespace, in a stable order."""
     labels = state.namespaces.get(namespace)
     if labels is None:
-        return ()  # it is on its way out, or not seen yet: the next survey will tell
-    # Every policy counts by itself here, so nothing is merged: each one's status speaks for that policy.
-    there = neighbours(namespace, labels, state).classified
-    found = [Surveyed(classified, tuple(_by_policy(classified, state, now))) for classified in there]
-    return tuple(sorted(found, key=lambda surveyed: _key(surveyed.classified)))
+        return Part(namespace, ())  # it is on its way out, or not seen yet: the next survey will tell
+    found: list[Surveyed] = []
+    named: set[str] = set()
+    for classified in neighbours(namespace, labels, state).classified:
+        # Every policy counts by itself here, so nothing is merged: each one's status speaks for that policy.
+        found.append(Surveyed(classified, tuple(_by_policy(classified, state, now))))
+        named |= places_of_dependencies(classified.workload)
+    found.sort(key=lambda surveyed: _key(surveyed.classified))
+    return Part(namespace, tuple(found), frozenset(named - {namespace}))
 
 
 def _by_policy(classified: Classified, state: State, now: datetime) -> Iterator[Finding]:
@@ -144,4 +237,14 @@ def _key(classified: Classified) -> tuple[str, str, str]:
 
 def selected_by(hold: Hold, surveyed: Iterable[Surveyed]) -> tuple[Surveyed, ...]:
     """Those of `surveyed` that `hold` selects."""
-    return tuple(s for s in surveyed if s.classified.selected_by(hold))
+    survey = Survey.of(surveyed)
+    return survey.memo.kept(("selected", hold.source), hold, lambda: _selected(hold, survey))
+
+
+def _selected(hold: Hold, survey: Survey) -> tuple[Surveyed, ...]:
+    found: list[Surveyed] = []
+    for part in survey.parts:
+        # The workloads of one namespace have the same labels of it; most freezes mean few namespaces.
+        if part.surveyed and hold.scope.namespaces.matches(part.surveyed[0].classified.namespace_labels):
+            found += (s for s in part.surveyed if s.classified.selected_by(hold))
+    return tuple(found)

@@ -61,7 +61,7 @@ def serve(options: Options) -> None:
     _allow_descriptors()
     server = make_server("tierguard.webhook.server:load", options.address, options.port, certificate, key)
 
-    @server.on_reload
+    @server.on_reload  # type: ignore[untyped-decorator]
     def renew() -> None:
         # The kubelet's links lead to another directory now.
         server.build_ssl_context(certificate, key, None, SSLProtocols.tls13, None, [], client_verify=False)

@@ -1,21 +1,24 @@
 """Keeps the disruption budgets that policies ask the operator to maintain. Thin: `wanted` says which."""
 
 import logging
+from collections.abc import Container, Iterable
 from datetime import datetime
 from urllib.parse import quote
 
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
-from tierguard.controller.budgets.wanted import wanted_budgets
+from tierguard.controller.budgets.wanted import wanted_in
 from tierguard.controller.events import event as announce
 from tierguard.controller.events.rate_limit import Teller
 from tierguard.controller.options import FIELD_MANAGER
 from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
-from tierguard.guard.survey import Surveyed
+from tierguard.guard.survey import Part, Survey, Surveyed
 
 log = logging.getLogger(__name__)
+
+_SETTLED = "budgets"
 
 
 class BudgetKeeper:
@@ -25,15 +28,29 @@ class BudgetKeeper:
         self._api = api
         self._cache = cache
         self._teller = teller
+        self._leadership = 0
 
-    def keep(self, state: State, surveyed: tuple[Surveyed, ...], now: datetime) -> None:
-        """Remove first, then make: never two budgets on one pod. Raises ApiError."""
-        wanted = {_place(budget): budget for budget in wanted_budgets(surveyed, state, now)}
-        for place, stored in sorted(self._cache.managed_budgets.items()):
-            if place not in wanted and objects.value(stored, "metadata", "deletionTimestamp") is None:
-                self._api.delete(_budget_path(*place), objects.uid(stored))
-                log.info("removed a disruption budget", extra={"budget": "/".join(place)})
-        for place, budget in wanted.items():
+    def keep(self, state: State, surveyed: Iterable[Surveyed], now: datetime) -> None:
+        """Remove first, then make: never two budgets on one pod. Raises ApiError.
+
+        A namespace in which all is as it should be is looked at again when it is surveyed again.
+        """
+        parts = Survey.of(surveyed).parts
+        for namespace in set(self._cache.managed_budgets.namespaces()) - {part.namespace for part in parts}:
+            self._remove(namespace, {})
+        for part in parts:
+            if not part.memo.noted(_SETTLED, self._leadership):
+                self._settle(part, state, now)
+
+    def start_over(self) -> None:
+        """Look at all namespaces again: while another operator led, budgets may have become something else."""
+        self._leadership += 1
+
+    def _settle(self, part: Part, state: State, now: datetime) -> None:
+        wanted = {objects.name(budget): budget for budget in wanted_in(part, state, now)}
+        changed = self._remove(part.namespace, wanted)
+        for name, budget in wanted.items():
+            place = (part.namespace, name)
             known = self._cache.managed_budgets.get(place)
             if known is not None and _same(known, budget):
                 continue
@@ -41,9 +58,23 @@ class BudgetKeeper:
                 # Somebody turned it around. The API refuses both fields in one budget, so applying ours would fail for ever.
                 self._api.delete(_budget_path(*place), objects.uid(known))
             self._api.apply(_budget_path(*place), budget, FIELD_MANAGER)
+            changed = True
             log.info("applied a disruption budget", extra={"budget": "/".join(place)})
             if known is None:
                 self._tell(budget, now)
+        if not changed:
+            part.memo.note(_SETTLED, self._leadership)
+
+    def _remove(self, namespace: str, wanted: Container[str]) -> bool:
+        """Delete those that nobody wants; returns whether there were any."""
+        removed = False
+        for name in sorted(self._cache.managed_budgets.names(namespace)):
+            stored = None if name in wanted else self._cache.managed_budgets.get((namespace, name))
+            if stored is not None and objects.value(stored, "metadata", "deletionTimestamp") is None:
+                self._api.delete(_budget_path(namespace, name), objects.uid(stored))
+                log.info("removed a disruption budget", extra={"budget": f"{namespace}/{name}"})
+                removed = True
+        return removed
 
     def _tell(self, budget: KubeObject, now: datetime) -> None:
         owner = objects.owners(budget)[0]
@@ -60,10 +91,6 @@ class BudgetKeeper:
         self._teller.tell(
             announce.event(regarding, reason="BudgetCreated", note=note, action="Maintain", at=now, now=now)
         )
-
-
-def _place(budget: KubeObject) -> tuple[str, str]:
-    return objects.namespace(budget), objects.name(budget)
 
 
 def _budget_path(namespace: str, name: str) -> str:

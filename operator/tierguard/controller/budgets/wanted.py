@@ -20,7 +20,8 @@ from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import JOB_NAME, Workload
 from tierguard.guard.rules.coverage import SCALED_KINDS, covering, least_pods, pod_labels, wants_budget
-from tierguard.guard.survey import Surveyed
+from tierguard.guard.survey import Part, Survey, Surveyed
+from tierguard.guard.tiers.neighbours import Neighbours, neighbours
 from tierguard.labels import LabelSelector
 
 _LONGEST_NAME = 253
@@ -42,47 +43,58 @@ class _Candidate:
     def covers(self, workload: Workload) -> bool:
         return self.labels.matches(pod_labels(workload))
 
+    def covered(self, there: Neighbours) -> set[tuple[str, str]]:
+        """All that it covers, by kind and name."""
+        found = (subject.workload for subject in there.candidates(self.labels))
+        return {_place(workload) for workload in found if self.covers(workload)}
+
 
 def wanted_budgets(surveyed: Iterable[Surveyed], state: State, now: datetime) -> Iterator[KubeObject]:
     """The PodDisruptionBudgets that should exist, for server-side apply, in a stable order."""
-    by_namespace: dict[str, list[_Candidate]] = {}
-    for subject in surveyed:
-        candidate = _candidate(subject, state, now)
-        if candidate is not None:
-            by_namespace.setdefault(candidate.workload.namespace, []).append(candidate)
-    for namespace, candidates in sorted(by_namespace.items()):
-        yield from map(_budget, _apart(candidates, tuple(state.in_namespace(namespace))))
+    for part in sorted(Survey.of(surveyed).parts, key=lambda part: part.namespace):
+        yield from wanted_in(part, state, now)
 
 
-def _apart(candidates: list[_Candidate], everyone: tuple[Workload, ...]) -> list[_Candidate]:
+def wanted_in(part: Part, state: State, now: datetime) -> Iterator[KubeObject]:
+    """The same of one namespace."""
+    there = neighbours(part.namespace, state.namespaces.get(part.namespace, {}), state)
+    candidates = (_candidate(subject, there, state, now) for subject in part.surveyed)
+    yield from map(_budget, _apart([one for one in candidates if one is not None], there))
+
+
+def _apart(candidates: list[_Candidate], there: Neighbours) -> list[_Candidate]:
     """Those whose budgets share no pod, of any workload that is there: one that is scaled to zero comes back.
 
     Where selectors overlap, the one that covers the most of the others is enough.
     """
-    reach = {id(one): sum(one.covers(other.workload) for other in candidates) for one in candidates}
+    covered = {id(one): one.covered(there) for one in candidates}
+    mine = {_place(one.workload) for one in candidates}
     chosen: list[_Candidate] = []
-    taken: set[int] = set()
-    for candidate in sorted(candidates, key=lambda c: (-reach[id(c)], c.workload.kind, c.workload.name)):
-        covered = {index for index, workload in enumerate(everyone) if candidate.covers(workload)}
-        if not covered & taken:
+    taken: set[tuple[str, str]] = set()
+    for candidate in sorted(candidates, key=lambda c: (-len(covered[id(c)] & mine), c.workload.kind, c.workload.name)):
+        if not covered[id(candidate)] & taken:
             chosen.append(candidate)
-            taken |= covered
+            taken |= covered[id(candidate)]
     return sorted(chosen, key=lambda c: (c.workload.kind, c.workload.name))
 
 
-def _candidate(subject: Surveyed, state: State, now: datetime) -> _Candidate | None:
+def _place(workload: Workload) -> tuple[str, str]:
+    return workload.kind, workload.name
+
+
+def _candidate(subject: Surveyed, there: Neighbours, state: State, now: datetime) -> _Candidate | None:
     workload = subject.classified.workload
     rules = _rules(subject, workload, now)
     if not rules or not wants_budget(workload, state) or _covered(workload, state):
         return None
-    selector = objects.mapping(workload.raw, "spec", "selector")
+    selector = objects.mapping(workload.spec, "selector")
     try:
         own = LabelSelector.compile(selector)
     except ValueError:
         return None
     if own.everything or not own.matches(workload.template_labels):
         return None  # no API server takes such a workload
-    beside = [w for w in state.in_namespace(workload.namespace) if own.matches(w.template_labels)]
+    beside = [w for w in (s.workload for s in there.candidates(own)) if own.matches(w.template_labels)]
     if any(other.kind in ("Job", "CronJob") for other in beside):
         # Pods of Jobs have no scale: with one of them among its pods a budget by maxUnavailable allows nothing.
         expressions = [*objects.sequence(selector, "matchExpressions"), {"key": JOB_NAME, "operator": "DoesNotExist"}]

@@ -35,6 +35,8 @@ class Observed:
         self._shards: tuple[dict[str, _Templates], ...] = tuple({} for _ in range(SHARDS))
         self._dirty: dict[int, None] = {}
         """Shards that say something else than what is written, the one that waited longest first."""
+        self.changes = 0
+        """How often anything was seen that was not known."""
 
     def __len__(self) -> int:
         """How many workloads are remembered."""
@@ -59,6 +61,7 @@ class Observed:
         if kept != known:
             shard[uid] = kept
             self._dirty.setdefault(number)
+            self.changes += 1
 
     def entries(self, uid: str) -> dict[str, datetime]:
         """By template hash, since when it was seen available."""

@@ -1,6 +1,6 @@
 """Keeps the rollback record, and what it is made of. Thin: the pure parts say what they should say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from tierguard.cluster import record
@@ -14,7 +14,7 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.template import template_hash
 from tierguard.guard.model.workload import Workload
-from tierguard.guard.survey import Surveyed
+from tierguard.guard.survey import Survey, Surveyed
 
 FRESH = timedelta(minutes=10)
 """How long after the installation revisions are still taken for what was there before it."""
@@ -22,6 +22,7 @@ WRITE_PAUSE = timedelta(seconds=10)
 """How often what was observed is written down at most. What a crash loses is seen again, unless it was replaced since."""
 MOST_WRITES = 16
 """ConfigMaps of what was observed that one pass writes at most."""
+_KEPT = "records"
 
 
 class RecordKeeper:
@@ -37,11 +38,14 @@ class RecordKeeper:
         self._loaded = False
         self._history_read = False
         self._due: datetime | None = None
+        self._leadership = 0
+        self._forgotten: tuple[int, ...] | None = None
 
     def start_over(self) -> None:
         """Forget what was written while another operator kept the record, and read what that one saw."""
         self._written.clear()
         self._loaded = False
+        self._leadership += 1
 
     def observe(self, kind: str, obj: KubeObject, now: datetime) -> None:
         """Take note of a workload as it is at this moment. Called for every change, on a reflector's thread."""
@@ -49,16 +53,31 @@ class RecordKeeper:
         if workload is not None and complete(workload):
             self._observed.see(objects.uid(obj), template_hash(workload.template), now)
 
+    @property
+    def news(self) -> int:
+        """Another number whenever a template was seen that was not known."""
+        return self._observed.changes
+
     def look_on(self) -> None:
         """Forget what is gone, while another operator leads. The cache must be complete."""
         self._observed.keep_only(self._alive())
 
-    def keep(self, surveyed: tuple[Surveyed, ...], installed: datetime, now: datetime) -> timedelta | None:
+    def keep(self, surveyed: Iterable[Surveyed], installed: datetime, now: datetime) -> timedelta | None:
         """Write what changed and delete what speaks of workloads that are gone. Raises ApiError.
 
         Returns how soon there is more to write; None where there is nothing.
         """
         self._begin(installed, now)
+        for part in Survey.of(surveyed).parts:
+            seen = (self._leadership, self._cache.notes.changes, self._observed.changes)
+            if not part.memo.noted(_KEPT, seen) and not self._keep(part.surveyed, now):
+                part.memo.note(_KEPT, seen)
+        self._forget()
+        return self._write_observed(now)
+
+    def _keep(self, surveyed: Iterable[Surveyed], now: datetime) -> bool:
+        """Write what is not on record yet; returns whether anything was."""
+        wrote = False
         for subject in surveyed:
             workload = subject.classified.workload
             uid = objects.uid(workload.raw)
@@ -75,8 +94,8 @@ class RecordKeeper:
             body = record.write(self._namespace, workload.raw, entries)
             self._api.apply(self._path(record.record_name(uid)), body, FIELD_MANAGER)
             self._written[uid] = entries
-        self._forget()
-        return self._write_observed(now)
+            wrote = True
+        return wrote
 
     def _begin(self, installed: datetime, now: datetime) -> None:
         """Once in each leadership: know what earlier leaders saw. Once in an installation: read its history."""
@@ -116,11 +135,15 @@ class RecordKeeper:
             raise
 
     def _forget(self) -> None:
+        seen = (self._leadership, self._cache.notes.changes, self._cache.changes.departures, self._observed.changes)
+        if seen == self._forgotten:
+            return
         alive = self._alive()
         self._observed.keep_only(alive)
         for uid in self._cache.notes.records.keys() - alive:
             self._api.delete(self._path(record.record_name(uid)))
             self._written.pop(uid, None)
+        self._forgotten = seen
 
     def _alive(self) -> set[str]:
         return set(self._uids())

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tierguard.api.model import rfc3339
@@ -15,7 +16,7 @@ from tierguard.guard.model.decision import Effect, Finding
 from tierguard.guard.model.hold import Policy
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
-from tierguard.guard.survey import Surveyed
+from tierguard.guard.survey import Part, Survey, Surveyed
 
 MOST_VIOLATIONS = 20
 MOST_PASSED = 20
@@ -26,12 +27,12 @@ def policy_status(
     stored: KubeObject, policy: Policy, surveyed: Iterable[Surveyed], passed: Sequence[str], now: datetime
 ) -> Status:
     """The status of a PaymentTierPolicy; `passed` are lines about what was let through, oldest first."""
-    mine = [s for s in surveyed if policy in s.classified.policies]
-    violating = [(s, found) for s in mine if (found := broken(s, policy))]
-    exempted = [s for s in mine if any(finding.exempt_until is not None for finding in s.breaks(policy))]
+    found = [_of_part(part, policy) for part in Survey.of(surveyed).parts]
+    guarded, exempted = sum(each.guarded for each in found), sum(each.exempted for each in found)
+    violating = [each for part in found for each in part.violating]
     violating.sort(key=lambda each: (-max(f.effect for f in each[1]), -len(each[1]), place(each[0])))
-    lines = [f"{place(s)}: {finding.sentence()}" for s, found in violating for finding in found]
-    counts = Counter(rule for _, found in violating for rule in {finding.rule for finding in found})
+    lines = [f"{place(s)}: {finding.sentence()}" for s, broken_ in violating for finding in broken_]
+    counts = Counter(rule for _, broken_ in violating for rule in {finding.rule for finding in broken_})
     status: Status = {
         "observedGeneration": policy.generation,
         "conditions": [
@@ -41,15 +42,15 @@ def policy_status(
                 "Compliant",
                 holds=not violating,
                 reason="ViolationsFound" if violating else "NoViolations",
-                message=f"{len(violating)} of {len(mine)} workloads break a rule",
+                message=f"{len(violating)} of {guarded} workloads break a rule",
                 generation=policy.generation,
                 now=now,
             ),
             valid(stored, policy, now),
         ],
-        "guardedWorkloads": len(mine),
+        "guardedWorkloads": guarded,
         "violatingWorkloads": len(violating),
-        "exemptedWorkloads": len(exempted),
+        "exemptedWorkloads": exempted,
         # The API server writes rules that are gone as they were, so the list has an order of its own.
         "rules": [{"rule": rule.value, "workloads": counts[rule.value]} for rule in RuleId if counts[rule.value]],
         "violations": [objects.printable(line, _LINE) for line in lines[:MOST_VIOLATIONS]],
@@ -58,6 +59,27 @@ def policy_status(
     listed = [line for line in merged(known, passed) if _unmended(line, violating)]
     status["passedUnjudged"] = listed[-MOST_PASSED:]
     return status
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What there is of one policy in one namespace."""
+
+    guarded: int
+    exempted: int
+    violating: tuple[tuple[Surveyed, tuple[Finding, ...]], ...]
+
+
+def _of_part(part: Part, policy: Policy) -> _Counted:
+    def count() -> _Counted:
+        mine = [s for s in part.surveyed if policy in s.classified.policies]
+        exempted = sum(
+            any(finding.exempt_until is not None for finding in s.breaks(policy)) for s in mine if s.findings
+        )
+        violating = ((s, broken(s, policy)) for s in mine if s.findings)
+        return _Counted(len(mine), exempted, tuple(each for each in violating if each[1]))
+
+    return part.memo.kept(policy.source, policy, count)
 
 
 def _unmended(line: str, violating: Iterable[tuple[Surveyed, object]]) -> bool:
@@ -104,11 +126,10 @@ def violation_events(
 
     What is only recorded (Audit) is no news to the workload's owners.
     """
+    parts = Survey.of(surveyed).parts
     for policy in policies:
-        for subject in surveyed:
-            if policy not in subject.classified.policies:
-                continue
-            found = [finding for finding in broken(subject, policy) if finding.effect > Effect.AUDIT]
+        for subject, findings in (each for part in parts for each in _of_part(part, policy).violating):
+            found = [finding for finding in findings if finding.effect > Effect.AUDIT]
             if found:
                 event = _event(policy, subject, found, now)
                 yield objects.name(event), event

@@ -69,6 +69,8 @@ class Accountant:
         self._deleted: deque[tuple[Change, datetime]] = deque(maxlen=MOST_KEPT)
         self.total = 0
         """How many changes were let through since the process began."""
+        self.news = 0
+        """Another number whenever there is something to tell, or a deletion to be looked at."""
 
     def knows(self, source: str, now: datetime) -> None:
         """Take note that the freeze, window or policy `source` (`Kind/name`) was made or changed."""
@@ -88,6 +90,7 @@ class Accountant:
             # A namespace takes all that is in it along, and its own watch may be behind.
             with self._lock:
                 self._deleted.append((change, now))
+                self.news += 1
             return True
         return self._judge(change, state, now)
 
@@ -132,6 +135,7 @@ class Accountant:
                 return False
             self._kept.append(passed)
             self.total += 1
+            self.news += 1
         return True
 
     def _known_for(self, source: str, now: datetime) -> timedelta:

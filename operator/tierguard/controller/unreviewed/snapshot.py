@@ -8,7 +8,7 @@ import base64
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from tierguard.guard.model.state import State
 from tierguard.guard.model.template import RESTARTED_AT, template_hash
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
-from tierguard.guard.survey import Surveyed, surroundings
+from tierguard.guard.survey import Part, Survey, Surveyed, around_part
 
 Snapshot = Mapping[str, KubeObject]
 """By `namespace/Kind/name`."""
@@ -50,34 +50,44 @@ def taken(cache: ClusterCache, state: State, surveyed: Iterable[Surveyed], now: 
 
     Which of those hold is in it too, for a new snapshot when one begins: from then on it holds all the while.
     """
-    surveyed = tuple(surveyed)
-    covering = [hold.source for hold in (*state.freezes, *state.windows) if hold.timeline.covering(now) is not None]
-    known = [hold.source for hold in (*state.freezes, *state.windows)]
-    found: dict[str, KubeObject] = {"": {"known": known, "covering": covering}}
-    everything: list[KubeObject] = []
-    for subject in surveyed:
-        workload = subject.classified.workload
-        if not workload.entry.made_by_controllers:
-            everything.append(summary(workload))
-    around = surroundings(surveyed, state)
-    for kind in AROUND:
-        for (namespace, _), raw in cache.known(kind).items():
-            if namespace in around.namespaces:
-                everything.append({**_named(raw), "spec": objects.mapping(raw, "spec")})
-    for (namespace, name), raw in cache.known(PARTIAL).items():
-        if ("ConfigMap", namespace, name) in around.read:
-            everything.append(raw)
-    for raw in everything:
-        kept = bounded(raw)
-        if kept is not None:
-            found[place(kept)] = kept
+    found = {"": heading(state, now)}
+    for part in Survey.of(surveyed).parts:
+        found |= taken_in(part, cache, state)
     return found
+
+
+def heading(state: State, now: datetime) -> KubeObject:
+    """The freezes and windows that there are, and those that hold."""
+    holds = (*state.freezes, *state.windows)
+    covering = [hold.source for hold in holds if hold.timeline.covering(now) is not None]
+    return {"known": [hold.source for hold in holds], "covering": covering}
+
+
+def taken_in(part: Part, cache: ClusterCache, state: State) -> dict[str, KubeObject]:
+    """What there is to keep of one namespace: nothing, where nothing in it may be meant."""
+    if not part.surveyed:
+        return {}
+    read = around_part(part, state).read
+    kept = (bounded(raw) for raw in _kept_in(part, cache, read))
+    return {place(raw): raw for raw in kept if raw is not None}
+
+
+def _kept_in(part: Part, cache: ClusterCache, read: Container[tuple[str, str, str]]) -> Iterator[KubeObject]:
+    for workload in (subject.classified.workload for subject in part.surveyed):
+        if not workload.entry.made_by_controllers:
+            yield summary(workload)
+    for kind in AROUND:
+        for raw in cache.known(kind).within(part.namespace):
+            yield {**_named(raw), "spec": objects.mapping(raw, "spec")}
+    for raw in cache.known(PARTIAL).within(part.namespace):
+        if ("ConfigMap", part.namespace, objects.name(raw)) in read:
+            yield raw
 
 
 def present(cache: ClusterCache) -> dict[str, KubeObject]:
     """Everything of the kinds that are kept, as it is."""
     kinds = [entry.kind for entry in WORKLOAD_KINDS.values() if not entry.made_by_controllers]
-    return {place(raw): raw for kind in (*kinds, *AROUND, PARTIAL) for _, raw in cache.known(kind).items()}
+    return {place(raw): raw for kind in (*kinds, *AROUND, PARTIAL) for raw in cache.known(kind).everything()}
 
 
 def place(obj: KubeObject) -> str:
@@ -218,7 +228,7 @@ def fitting(snapshot: Snapshot) -> dict[str, KubeObject]:
     found: dict[str, KubeObject] = {}
     for key in _in_turn(snapshot):
         entry = encoded({key: snapshot[key]})
-        # Flushed, so that its size is known; what `encode` makes of all of it is a little smaller.
+        # Flushed, so that its size is known; what `packed` makes of all of it is a little smaller.
         size += len(packer.compress(entry)) + len(packer.flush(zlib.Z_SYNC_FLUSH))
         if size > MOST_BYTES:
             break
@@ -236,18 +246,28 @@ def _in_turn(snapshot: Snapshot) -> list[str]:
     return [key for _, _, key in sorted(ordered)]
 
 
-def encode(snapshot: Snapshot) -> str | None:
-    """`snapshot` as a ConfigMap's binaryData has it; None when it is too large. The same for the same snapshot."""
-    packed = gzip.compress(msgspec.json.encode(snapshot, order="deterministic"), 6, mtime=0)
-    return base64.b64encode(packed).decode() if len(packed) <= MOST_BYTES else None
+def packed(snapshot: Snapshot) -> bytes:
+    """`snapshot`, deflated. The same for the same snapshot; several, one after the other, are all of them together."""
+    return gzip.compress(msgspec.json.encode(snapshot, order="deterministic"), 6, mtime=0)
+
+
+def encode(content: bytes) -> str | None:
+    """What `packed` made as a ConfigMap's binaryData has it; None when it is too large."""
+    return base64.b64encode(content).decode() if len(content) <= MOST_BYTES else None
 
 
 def decode(text: str) -> dict[str, KubeObject]:
-    """What `encode` wrote; empty for what it did not write."""
+    """What was packed; empty for what was not."""
+    found: dict[str, Any] = {}
+    room = 64 * MOST_BYTES
     try:
-        unpacking = zlib.decompressobj(wbits=31)
-        unpacked = unpacking.decompress(base64.b64decode(text), 64 * MOST_BYTES)
-        found = msgspec.json.decode(unpacked)
+        content = base64.b64decode(text)
+        while content:
+            unpacking = zlib.decompressobj(wbits=31)
+            unpacked = unpacking.decompress(content, max(1, room))
+            room -= len(unpacked)
+            found |= msgspec.json.decode(unpacked, type=dict[str, Any])
+            content = unpacking.unused_data
     except (ValueError, zlib.error, msgspec.DecodeError):
         return {}
-    return {key: value for key, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}
+    return {key: value for key, value in found.items() if isinstance(value, dict)}

@@ -18,6 +18,9 @@ from tierguard.guard.survey import Labelled, Surroundings
 
 LONGEST_LIST = 60_000
 """Characters in which the known namespaces are listed: room for a thousand and more."""
+_TOO_LONG = " " * (LONGEST_LIST + 1)
+_SHORTEST = len("'', ")
+"""Characters that each name and each selector takes, at least."""
 _NAME = "o.?metadata.?name.orValue('')"
 
 
@@ -72,8 +75,12 @@ def about(workloads: str, around: Surroundings) -> str:
     """Whether a request is about what is `around`, or about an object that `workloads` is true of.
 
     What is around is one map: a namespace, and what in it is named. Its first entry is empty, so that a namespace with
-    nothing but itself is told from one that is not there.
+    nothing but itself is told from one that is not there. Where there is so much that the text would surely be longer than
+    LONGEST_LIST, it is not written out: spaces stand for it, and whoever asked takes something coarser.
     """
+    named = (around.read, around.scaled, around.members, around.claims, around.services, around.selectors)
+    if sum(map(len, named)) * _SHORTEST > LONGEST_LIST:
+        return _TOO_LONG
     if not around.namespaces:
         return conjunction(f"!({SCALE})", f"!({cel.one_of(cel.RESOURCE, _BY_PLACE)})", workloads)
     return f"[{_names(around)}[?request.namespace].orValue([])].exists(n, {_tied(around)}) || ({unnamed(workloads)})"

@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from tierguard.cluster.client import ApiError
-from tierguard.controller.options import FIELD_MANAGER, Options
+from tierguard.controller.asserted import LOOK, Asserted, Writer
+from tierguard.controller.options import Options
 from tierguard.controller.webhooks.configuration import clock_policy
 from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.survey import Selection
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 REMEMBERED = 15
 """Probes that count. Each reaches one of several API servers: of three, one that is wrong is missed once in 400 times."""
 PROBE_SECONDS = 2.0
-REWRITE_SECONDS = 60.0
-"""How often the policy is written although nothing changed: somebody else may have."""
 HONEST, PLANTED = "0s", "-24h"
 """By how much a probe says that its time is off: that of now, and one that must be refused."""
 
@@ -50,16 +49,8 @@ SAYINGS = {
 """What is to be said of a clock that cannot be relied on."""
 
 
-class Writer(Protocol):
+class Prober(Writer, Protocol):
     """What of the client is needed."""
-
-    def find(self, path: str) -> KubeObject | None:
-        """As `Api.find`."""
-        ...
-
-    def apply(self, path: str, body: KubeObject, manager: str) -> KubeObject:
-        """As `Api.apply`."""
-        ...
 
     def rehearse(self, path: str, body: KubeObject, timeout: float) -> None:
         """As `Api.rehearse`."""
@@ -94,15 +85,14 @@ def probe(policy: str, namespace: str, off: str) -> KubeObject:
 class ClockKeeper:
     """Probes the clock, and arms or disarms the policy that goes by it."""
 
-    def __init__(self, api: Writer, options: Options) -> None:
+    def __init__(self, api: Prober, options: Options) -> None:
         self._api = api
         self._options = options
         self._readings: deque[Reading] = deque(maxlen=REMEMBERED)
         self._probed: datetime | None = None
         self._armed: bool | None = None
         """Whether the policy may go by its clock; None until a probe has shown how that is."""
-        self._written: KubeObject | None = None
-        self._written_at: datetime | None = None
+        self._policy = Asserted(api)
         self.reading = Reading.UNKNOWN
 
     @property
@@ -118,7 +108,8 @@ class ClockKeeper:
     def start_over(self) -> None:
         """Forget what was seen and written: while another operator led, it may have become something else."""
         self._readings.clear()
-        self._probed = self._written = None
+        self._probed = None
+        self._policy.start_over()
         self._armed, self.reading = None, Reading.UNKNOWN
 
     def look(self, now: datetime) -> None:
@@ -135,7 +126,7 @@ class ClockKeeper:
     def until_due(self, now: datetime) -> float:
         """Seconds until the next probe."""
         if not self.probes or self._probed is None:
-            return REWRITE_SECONDS
+            return LOOK.total_seconds()
         return max(0.0, (self._probed + self.every - now).total_seconds())
 
     def write(self, selection: Selection, now: datetime) -> None:
@@ -144,13 +135,10 @@ class ClockKeeper:
             return  # what another operator wrote stands, or the chart's own
         name = self._options.clock_policy
         wanted = clock_policy(name, selection, now, armed=self._armed)
-        recent = self._written_at is not None and now - self._written_at < timedelta(seconds=REWRITE_SECONDS)
-        if wanted == self._written and recent:
-            return
         path = f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{name}"
-        if self._api.find(path) is not None:  # else the chart's value admissionPolicies.enabled is false
-            self._api.apply(path, wanted, FIELD_MANAGER)
-        self._written, self._written_at = wanted, now
+        self._policy.keep(
+            path, wanted, now, made_by_others=True
+        )  # by the chart, where admissionPolicies.enabled is true
 
     def _judge(self, found: Reading) -> None:
         if found is self.reading:

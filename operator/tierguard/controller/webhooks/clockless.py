@@ -12,7 +12,8 @@ from typing import Any
 
 from tierguard.api.scope import AllowedKind
 from tierguard.cluster.client import Api
-from tierguard.controller.options import FIELD_MANAGER, Options
+from tierguard.controller.asserted import LOOK, Asserted
+from tierguard.controller.options import Options
 from tierguard.controller.webhooks import conditions
 from tierguard.controller.webhooks.about import unknown_namespace
 from tierguard.controller.webhooks.configuration import Condition, asked_in_freezes, not_spared, rules
@@ -26,7 +27,7 @@ KINDS_WITHOUT_A_CLOCK = frozenset(
     {AllowedKind.SCALE_DOWN, AllowedKind.SCALE_TO_ZERO, AllowedKind.CONFIGURATION, AllowedKind.TRAFFIC}
 )
 """What a Scale or a deletion can be that a freeze may let pass. One that lets one of them pass is left to a webhook."""
-REWRITE = timedelta(seconds=60)
+_KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 _API = "admissionregistration.k8s.io/v1"
 _GOING = f"request.operation == 'DELETE' && {conditions.DELETED}"
 _MESSAGE = (
@@ -91,32 +92,30 @@ class ClocklessKeeper:
     def __init__(self, api: Api, options: Options) -> None:
         self._api = api
         self._options = options
-        self._written: tuple[KubeObject, KubeObject] | None = None
+        self._kept = {kind: Asserted(api) for kind in _KINDS}
         self._looked: datetime | None = None
 
     def start_over(self) -> None:
         """Forget what was written: while another operator led, it may have become something else."""
-        self._written = self._looked = None
+        self._looked = None
+        for each in self._kept.values():
+            each.start_over()
 
     def keep(self, selection: Selection, owner: Callable[[], KubeObject | None], now: datetime) -> None:
-        """Write what changed, and everything once a minute, with an owner reference by `owner`. Raises ApiError."""
-        recent = self._looked is not None and timedelta() <= now - self._looked < REWRITE
-        if not self._options.clock_probe_seconds:
-            if not recent:
+        """Write what changed, or was changed, with an owner reference by `owner`. Raises ApiError."""
+        options = self._options
+        if not options.clock_probe_seconds:
+            if self._looked is None or not timedelta() <= now - self._looked < LOOK:
                 self._remove()
                 self._looked = now
             return
-        options = self._options
-        wanted = clockless_policy(options.clockless_policy, options.namespace, selection, now)
-        if recent and wanted == self._written:
-            return
-        reference = owner()
-        for each in wanted:
-            self._api.apply(self._path(str(each["kind"])), _owned(each, reference), FIELD_MANAGER)
-        self._written, self._looked = wanted, now
+        for each in clockless_policy(options.clockless_policy, options.namespace, selection, now):
+            kind = str(each["kind"])
+            if not self._kept[kind].stands(each, now):
+                self._kept[kind].keep(self._path(kind), _owned(each, owner()), now, wanted=each)
 
     def _remove(self) -> None:
-        for kind in ("ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy"):
+        for kind in reversed(_KINDS):
             found = self._api.find(self._path(kind))
             if found is not None:
                 self._api.delete(self._path(kind), uid(found))

@@ -65,7 +65,7 @@ def wanted_entries(
     What is recorded keeps its time, whatever was observed since: a time that moves would move what a freeze compares with.
     """
     entries = {**observed, **known}
-    current = template_hash(workload.template)
+    current = workload.template_hash
     if current not in entries and complete(workload):
         entries[current] = now
     return entries

@@ -1,6 +1,8 @@
 """What pods need of other objects: what they read, and the claims that they mount."""
 
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
 from tierguard.guard.model.container_spec import Named
 from tierguard.guard.model.pod import CONTAINER_PARTS, PodSpec, Projected, SecretUser, Volume
@@ -17,8 +19,14 @@ def references(pod: PodSpec) -> frozenset[tuple[str, str]]:
     that they run as. A pod without containers is none: it needs nothing.
     """
     if pod.reads is not None:
-        return frozenset(found for found in _kept(pod.reads) if found[0] != CLAIM)
-    return frozenset((kind, name) for kind, name in _references(pod) if name)
+        return _shared(frozenset(found for found in _kept(pod.reads) if found[0] != CLAIM))
+    return _shared(frozenset((kind, name) for kind, name in _references(pod) if name))
+
+
+@lru_cache(maxsize=1024)
+def _shared(found: frozenset[Any]) -> frozenset[Any]:
+    """`found`, or an equal one from before: most workloads need the same few things, or nothing."""
+    return found
 
 
 def _kept(written: str) -> Iterator[tuple[str, str]]:
@@ -84,6 +92,6 @@ def _secret_of(user: SecretUser) -> str:
 def claims(pod: PodSpec) -> frozenset[str]:
     """Names of the PersistentVolumeClaims that pods name; those made from templates are not among them."""
     if pod.reads is not None:
-        return frozenset(name for kind, name in _kept(pod.reads) if kind == CLAIM)
+        return _shared(frozenset(name for kind, name in _kept(pod.reads) if kind == CLAIM))
     named = (v.persistent_volume_claim.claim_name for v in pod.volumes if v.persistent_volume_claim is not None)
-    return frozenset(name for name in named if name)
+    return _shared(frozenset(name for name in named if name))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import ClassVar
 
 from tierguard.api.model import ApiModel
@@ -73,6 +74,12 @@ def _entries(workload: Workload) -> Iterator[str]:
             if entry.strip() and entry.strip() not in seen:
                 seen.add(entry.strip())
                 yield entry.strip()
+
+
+def places_of_dependencies(workload: Workload) -> frozenset[str]:
+    """The namespaces in which a workload names something: what changes there may change what is said about it."""
+    found = (_ENTRY.fullmatch(entry) for entry in islice(_entries(workload), MOST_ENTRIES + 1))
+    return frozenset(match["namespace"] for match in found if match is not None and match["namespace"])
 
 
 def _judge(entry: str, workload: Workload, state: State, settings: DependenciesRule) -> Iterator[Violation]:

@@ -1,0 +1,46 @@
+"""What tells that anything changed, to whoever looks now and then: numbers that are others after each change."""
+
+from itertools import count
+
+from tierguard.guard.model import objects
+from tierguard.guard.model.objects import KubeObject
+
+RESTLESS = ("Pod", "Node")
+"""Kinds that change all the time, and of which nothing that happens is urgent."""
+
+
+class Changes:
+    """Noted from the reflectors' threads."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)  # each is given once, to whichever thread: two changes at a time never look like one
+        self.in_namespace: dict[str, int] = {}
+        """Of anything, by namespace; under "" what is in none."""
+        self.of_configuration: dict[str, int] = {}
+        """Of ConfigMaps, by namespace, where their metadata is watched."""
+        self.urgent = 0
+        self.restless = 0
+        """Of what is not urgent."""
+        self.departures = 0
+        """Of workloads that went, or became others of the same name."""
+
+    def changed(self, obj: KubeObject) -> None:
+        """Note that `obj` came, changed or went."""
+        number = next(self._numbers)
+        self.in_namespace[_place(obj)] = number
+        if obj.get("kind") in RESTLESS:
+            self.restless = number
+        else:
+            self.urgent = number
+
+    def configured(self, obj: KubeObject) -> None:
+        """The same of a ConfigMap's metadata."""
+        self.of_configuration[_place(obj)] = next(self._numbers)
+
+    def departed(self) -> None:
+        """Note that a workload is gone."""
+        self.departures = next(self._numbers)
+
+
+def _place(obj: KubeObject) -> str:
+    return objects.namespace(obj) or (objects.name(obj) if obj.get("kind") == "Namespace" else "")
