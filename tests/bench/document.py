@@ -7,7 +7,7 @@ from typing import Any
 from tests.bench.picture import ACCEPTED, CASES, REFUSED, UNCHANGED, Size
 from tests.bench.sections import CONNECTIONS, LATE_SECONDS, Latency
 from tests.bench.targets import EMPTY, OURS, Cost
-from tests.bench.through import Through
+from tests.bench.through import Taken, Through
 
 LIMITS = {ACCEPTED: 110.0, REFUSED: 200.0, UNCHANGED: 50.0}
 """Microseconds of CPU a review that the project wants to stay below."""
@@ -164,14 +164,20 @@ def _through(run: Run) -> Iterator[str]:
     if found is None:
         return
     yield _THROUGH.format(updates=found.updates)
-    yield "| | p50 | added |"
-    yield "|---|---|---|"
-    yield f"| nobody looks at it | {_ms(found.plain)} | |"
-    yield f"| tierguard | {_ms(found.guarded)} | {_ms(found.added)} |"
-    yield f"| CEL in the API server | {_ms(found.cel)} | {_ms(found.added_by_cel)} |"
+    yield "| | p50 | half of them between | added |"
+    yield "|---|---|---|---|"
+    yield f"| nobody looks at it | {_ms(found.plain.median)} | {_half(found.plain)} | |"
+    yield f"| tierguard | {_ms(found.guarded.median)} | {_half(found.guarded)} | {_ms(found.added)} |"
+    yield f"| CEL in the API server | {_ms(found.cel.median)} | {_half(found.cel)} | {_ms(found.added_by_cel)} |"
     yield from _VERDICTS
     yield _verdict("added by tierguard", _ms(found.added), "≤ what CEL adds", met=found.added <= found.added_by_cel)
-    yield _verdict("calls for what nothing guards", f"{found.calls_of_plain:.0f}", "0", met=not found.calls_of_plain)
+    calls = f"{found.calls_of_plain:.0f} of {found.updates}"
+    yield _verdict("calls for what nothing guards", calls, "0", met=not found.calls_of_plain)
+    yield f"| calls for what is guarded | {found.calls_of_guarded:.0f} of {found.updates} | | |"
+
+
+def _half(taken: Taken) -> str:
+    return f"{_ms(taken.lower)} and {_ms(taken.upper)}"
 
 
 def _ms(seconds: float) -> str:

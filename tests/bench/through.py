@@ -4,7 +4,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import quantiles
 from typing import Any
 
 from tests.bench.picture import deployment, digest
@@ -13,9 +13,13 @@ from tests.cluster.install import WEBHOOKS, Tierguard
 from tests.cluster.processes import poll
 from tests.cluster.toolchain import ensure_binaries
 from tests.e2e import manifests
+from tests.e2e.world import EmbeddedWorld
 from tests.scale.client import Client
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+WORKLOADS = 12
+"""In each namespace."""
+WARM_UP = 12
 PLAIN, GUARDED, CEL = "bench-plain", "bench-guarded", "bench-cel"
 _PLURAL = "/apis/tierguard.io/v1alpha1/paymenttierpolicies"
 RULES: dict[str, Any] = {
@@ -38,25 +42,42 @@ _CEL = (
 
 
 @dataclass(frozen=True)
-class Through:
-    """Medians in seconds of an update that nobody reviews, of one that tierguard does, and of one that CEL does."""
+class Taken:
+    """Seconds that updates took: the median, and the quarters between which half of them lie."""
 
-    plain: float
-    guarded: float
-    cel: float
+    median: float
+    lower: float
+    upper: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> "Taken":
+        """The figures of two or more updates."""
+        lower, middle, upper = quantiles(seconds, n=4)
+        return cls(middle, lower, upper)
+
+
+@dataclass(frozen=True)
+class Through:
+    """An update that nobody reviews, one that tierguard does, and one that CEL does; `updates` of each."""
+
+    plain: Taken
+    guarded: Taken
+    cel: Taken
     updates: int
     calls_of_plain: float
-    """Reviews that the webhook counted for the updates that nobody is to review."""
+    """Reviews that the webhooks counted while only updates were made that nobody is to review."""
+    calls_of_guarded: float
+    """The same of as many guarded updates: that they are counted at all."""
 
     @property
     def added(self) -> float:
-        """What tierguard adds."""
-        return self.guarded - self.plain
+        """What tierguard adds to the median, in seconds."""
+        return self.guarded.median - self.plain.median
 
     @property
     def added_by_cel(self) -> float:
         """What CEL adds."""
-        return self.cel - self.plain
+        return self.cel.median - self.plain.median
 
 
 def through_the_api_server(updates: int) -> Through:
@@ -69,19 +90,21 @@ def through_the_api_server(updates: int) -> Through:
             client = Client(cluster)
             for namespace in (PLAIN, GUARDED, CEL):
                 client.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
-                client.create(_path(namespace), _workload(namespace))
+                for number in range(WORKLOADS):
+                    client.create(_path(namespace), _workload(namespace, number))
             client.create(_PLURAL, manifests.policy("bench", RULES))
             _bind(client)
             _settle(client)
+            EmbeddedWorld(cluster, tierguard).surveyed(GUARDED)
             return _measure(client, tierguard, updates)
 
 
-def _workload(namespace: str) -> dict[str, Any]:
+def _workload(namespace: str, number: int = 0) -> dict[str, Any]:
     made = deployment(0)
     for field in ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"):
         del made["metadata"][field]
     del made["status"]
-    made["metadata"]["namespace"] = namespace
+    made["metadata"] |= {"namespace": namespace, "name": _name(number)}
     made["spec"]["paused"] = True  # the cluster is not to roll anything out
     if namespace != GUARDED:  # no tier and no label by which anything of ours could select it
         for labels in (made["metadata"]["labels"], made["spec"]["template"]["metadata"]["labels"]):
@@ -89,6 +112,10 @@ def _workload(namespace: str) -> dict[str, Any]:
             labels["name"] = "core"
         made["spec"]["selector"] = {"matchLabels": {"name": "core"}}
     return made
+
+
+def _name(number: int) -> str:
+    return f"core-{number % WORKLOADS}"
 
 
 def _path(namespace: str, name: str = "") -> str:
@@ -114,7 +141,7 @@ def _settle(client: Client) -> None:
     for namespace in (GUARDED, CEL):
         containers = _workload(namespace)["spec"]["template"]["spec"]["containers"]
         containers[0]["image"] = "docker.io/other/core:1"
-        path = f"{_path(namespace, 'payment-core')}?dryRun=All"
+        path = f"{_path(namespace, _name(0))}?dryRun=All"
         change = {"spec": {"template": {"spec": {"containers": containers}}}}
 
         def refused(path: str = path, change: Any = change) -> bool:
@@ -127,30 +154,60 @@ def _settle(client: Client) -> None:
 
 def _measure(client: Client, tierguard: Tierguard, updates: int) -> Through:
     seconds: dict[str, list[float]] = {PLAIN: [], GUARDED: [], CEL: []}
-    calls = 0.0
-    for number in range(1, updates + 11):
-        for namespace, taken in seconds.items():
-            body = {
-                "metadata": {"annotations": {"release": str(number)}},
-                "spec": {"template": {"metadata": {"annotations": {"release": digest(number)}}}},
-            }
-            before = _reviews(tierguard) if namespace == PLAIN and number <= 10 else 0.0
+    for number in range(updates + WARM_UP):
+        order = list(seconds)
+        first = number % len(order)
+        for namespace in (*order[first:], *order[:first]):  # nobody always comes after the same one
             began = time.perf_counter()
-            client.change(_path(namespace, "payment-core"), body)
-            passed = time.perf_counter() - began
-            if namespace == PLAIN and number <= 10:
-                calls += _reviews(tierguard) - before
-            else:
-                taken.append(passed)
-    plain, guarded, cel = (median(seconds[namespace][-updates:]) for namespace in (PLAIN, GUARDED, CEL))
-    return Through(plain, guarded, cel, updates, calls)
+            _update(client, namespace, number)
+            if number >= WARM_UP:
+                seconds[namespace].append(time.perf_counter() - began)
+    calls = {namespace: _calls(client, tierguard, namespace, updates) for namespace in (PLAIN, GUARDED)}
+    plain, guarded, cel = (Taken.of(seconds[namespace]) for namespace in (PLAIN, GUARDED, CEL))
+    return Through(plain, guarded, cel, updates, calls[PLAIN], calls[GUARDED])
+
+
+def _update(client: Client, namespace: str, number: int) -> None:
+    # Of several in turn, as a controller's own write of a status makes the API server try the next one again.
+    body = {
+        "metadata": {"annotations": {"release": str(number)}},
+        "spec": {"template": {"metadata": {"annotations": {"release": digest(number)}}}},
+    }
+    client.change(_path(namespace, _name(number)), body)
+
+
+def _calls(client: Client, tierguard: Tierguard, namespace: str, updates: int) -> float:
+    """Reviews that the webhooks answer while `updates` are made in `namespace`, and nothing else is."""
+    before = _quiet(tierguard)
+    for number in range(updates):
+        _update(client, namespace, -1 - number)
+    return _quiet(tierguard) - before
+
+
+def _quiet(tierguard: Tierguard) -> float:
+    """The webhooks' count of reviews, once it stands still for a second. Raises RuntimeError where it never does."""
+    last = [-1.0, 0.0]
+
+    def still() -> bool:
+        found, now = _reviews(tierguard), time.monotonic()
+        if found != last[0]:
+            last[:] = [found, now]
+        return now - last[1] >= 1.0
+
+    if not poll(still, 60):
+        message = "the webhooks are asked all the time"
+        raise RuntimeError(message)
+    return last[0]
 
 
 def _reviews(tierguard: Tierguard) -> float:
-    """Reviews that the webhooks have answered, by their own count."""
+    """Reviews that the webhooks have answered, by their own count. Raises RuntimeError where one does not tell."""
     total = 0.0
     for name in WEBHOOKS:
-        for line in tierguard.get(name, "/metrics")[1].splitlines():
-            if line.startswith("tierguard_webhook_reviews_total{"):
-                total += float(line.rpartition(" ")[2])
+        status, text = tierguard.get(name, "/metrics")
+        if status != 200:
+            message = f"{name} tells no metrics: {status}"
+            raise RuntimeError(message)
+        counts = (line for line in text.splitlines() if line.startswith("tierguard_webhook_reviews_total{"))
+        total += sum(float(line.rpartition(" ")[2]) for line in counts)
     return total

@@ -15,7 +15,7 @@ from tests.bench.machine import cpu_seconds, family
 from tests.bench.picture import ACCEPTED, CASES, FULL, REFUSED, RULES, UNCHANGED, Size, bodies
 from tests.bench.sections import latency, quantile
 from tests.bench.targets import EMPTY, OURS, Cost, Target, empty, ours, take_turns
-from tests.bench.through import Through
+from tests.bench.through import Taken, Through
 from tierguard.api.rules import Rules
 
 MACHINE = {"cores": "2", "processor": "Some CPU", "system": "Linux", "python": "3.11", "date": "2026-11-26 12:00 UTC"}
@@ -44,15 +44,18 @@ def test_the_document_says_what_is_met_and_what_is_not() -> None:
 def test_a_whole_run_is_told() -> None:
     found = latency([0.001] * 990 + [0.004] * 9 + [0.02])
     curve = [(Size(1, 2, 3, 4), Cost([100.0])), (Size(10, 20, 30, 40), Cost([130.0]))]
-    run = Run(MACHINE, latency={OURS: found, EMPTY: found}, curve=curve, through=Through(0.010, 0.011, 0.012, 300, 0))
+    taken = [Taken.of([each, each, each + 0.001]) for each in (0.010, 0.011, 0.012)]
+    through = Through(taken[0], taken[1], taken[2], 300, 0, 301)
+    run = Run(MACHINE, latency={OURS: found, EMPTY: found}, curve=curve, through=through)
     text = markdown(run)
     assert "| p99 | 1.00 ms | 1.00 ms | ≤ 5.00 ms | met |" in text
     assert "| the slowest | 20.00 ms | 20.00 ms | ≤ 10.00 ms | **not met** |" in text
     assert "| slower than 10.00 ms | 1 reviews | 1 reviews | none | |" in text
     assert "| the last line, times the first | 1.30 | ≤ 1.15 | **not met** |" in text
     assert "| added by tierguard | 1.00 ms | ≤ what CEL adds | met |" in text
-    assert "| calls for what nothing guards | 0 | 0 | met |" in text
-    assert json.loads(json.dumps(as_json(run)))["apiServer"]["plain"] == 0.010
+    assert "| calls for what nothing guards | 0 of 300 | 0 | met |" in text
+    assert "| calls for what is guarded | 301 of 300 | | |" in text
+    assert json.loads(json.dumps(as_json(run)))["apiServer"]["plain"]["median"] == 0.010
 
 
 @pytest.mark.parametrize(("part", "value"), [(0.0, 1.0), (0.5, 5.0), (0.9, 9.0), (0.99, 10.0), (1.0, 10.0)])
