@@ -324,7 +324,12 @@ def test_the_operator_may_write_what_it_keeps_and_nothing_else(rendered: list[Ob
         row("policy", "poddisruptionbudgets", "list watch create patch delete"),
         row("events.k8s.io", "events", "create"),
         row("admissionregistration.k8s.io", "validatingadmissionpolicies", "create get patch", "tierguard-clockless"),
-        row("admissionregistration.k8s.io", "validatingadmissionpolicybindings", "create get patch", "tierguard-clockless"),
+        row(
+            "admissionregistration.k8s.io",
+            "validatingadmissionpolicybindings",
+            "create get patch",
+            "tierguard-clockless",
+        ),
         row("coordination.k8s.io", "leases", "get"),
         row(*configurations, "create"),
         row(*configurations, "get patch", "tierguard"),
