@@ -12,6 +12,7 @@ from tests.scale import site
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
 from tierguard.cluster.known import Form, Known, pack_workload
+from tierguard.controller.unreviewed.snapshot import decode, encode, packed, summary
 from tierguard.guard.model import objects
 from tierguard.guard.model.identities import Identities
 from tierguard.guard.model.packed import Packed, encoded
@@ -30,7 +31,7 @@ def stored(number: int) -> Document:
     made["metadata"] |= {"uid": f"{number:032x}", "creationTimestamp": "2026-11-01T00:00:00Z", "generation": 1}
     owned: Document = {"f:spec": {"f:replicas": {}, "f:template": {"f:spec": {f"f:{n}": {} for n in range(200)}}}}
     entry = {"manager": "kubectl", "operation": "Update", "time": "2026-11-01T00:00:00Z", "fieldsV1": owned}
-    made["metadata"]["managedFields"] = [entry]
+    made["metadata"]["managedFields"] = [entry, {**entry, "manager": "helm"}]
     return made
 
 
@@ -84,6 +85,15 @@ def test_what_is_packed_reads_as_what_it_was_and_stays_packed() -> None:
     assert one.settled_as(other)
     assert one.template_hash == other.template_hash
     assert one.template_labels is one.labels, "nobody needs them twice"
+
+
+def test_a_snapshot_says_the_same_of_what_is_packed() -> None:
+    plain, kept = Workload.of(stored(1)), Workload.of(pack_workload(stored(1)))
+    assert plain is not None
+    assert kept is not None
+    assert isinstance(kept.raw["metadata"]["managedFields"], Packed)
+    assert packed({"a": summary(kept)}) == packed({"a": summary(plain)})
+    assert decode(encode(packed({"a": summary(kept)})) or "") == {"a": json.loads(encoded(summary(plain)))}
 
 
 def test_a_workload_whose_parts_were_dropped_works_them_out_again() -> None:
