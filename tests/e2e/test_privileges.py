@@ -48,7 +48,7 @@ GRANTED = {
         *verbs("events.events.k8s.io", "create"),
         *verbs("validatingwebhookconfigurations.admissionregistration.k8s.io", "create", "get", "patch"),
         *verbs("validatingadmissionpolicies.admissionregistration.k8s.io", "create", "get", "patch"),
-        *verbs("validatingadmissionpolicybindings.admissionregistration.k8s.io", "create", "patch"),
+        *verbs("validatingadmissionpolicybindings.admissionregistration.k8s.io", "create", "get", "patch"),
         *verbs("clusterroles.rbac.authorization.k8s.io", "get"),
         *verbs("configmaps", *READ, "create", "patch", "delete", "get"),
         *verbs("secrets", "create", "get", "patch"),

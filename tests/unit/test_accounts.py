@@ -1,6 +1,9 @@
 """The account over restarts: when a snapshot is written, and when it is read."""
 
+import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from tests.unit.test_passed import autoscaler, core
@@ -12,9 +15,12 @@ from tierguard.cluster.client import Api
 from tierguard.cluster.known import Known
 from tierguard.cluster.notes import Notes
 from tierguard.cluster.reflector import PARTIAL
+from tierguard.controller.status.scan import Scan
 from tierguard.controller.unreviewed.account_keeper import CHANGED, CONFIRMED, PATIENCE, AccountKeeper
 from tierguard.controller.unreviewed.accountant import Accountant, lines
+from tierguard.controller.unreviewed.shards import SHARDS, config_map, name_of, read, take
 from tierguard.controller.unreviewed.snapshot import decode, encode, packed, place
+from tierguard.guard.model.state import Revision
 from tierguard.guard.survey import survey
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -158,3 +164,46 @@ def test_who_leads_again_looks_back_again() -> None:
     keeping.look_back(NOW)
 
     assert accountant.total == 1
+
+
+def test_a_large_snapshot_is_in_several_config_maps_and_a_change_writes_one() -> None:
+    def named(number: int) -> Document:
+        noise = random.Random(number).randbytes(2000).hex()  # noqa: S311 - no secret
+        made = core()
+        made["metadata"] |= {"namespace": f"n{number % 40}", "name": f"w{number}", "uid": f"u{number}"}
+        made["metadata"]["annotations"] = {"tierguard.io/note": noise}
+        return made
+
+    places = [{**NAMESPACE, "metadata": {"name": f"n{number}"}} for number in range(40)]
+    state = picture([*places, *map(named, range(80)), freeze()])
+    cache = Cache()
+    scan, versions = Scan(), {"n7": 1}
+    first = take(cache, state, scan.survey(state, versions, NOW), NOW)
+    assert len(first.shards) == SHARDS
+    written = {name_of(n): config_map("tierguard-system", n, first, NOW) for n in range(SHARDS)}
+    account = read(written)
+    assert account is not None
+    assert account.digest == first.digest
+    assert len(account.seen) == 81
+    key = ("Deployment", "n7", "w7")
+    state.workloads_in["n7"][key] = {**named(7), "spec": {**named(7)["spec"], "replicas": 9}}
+    assert state.revisions is not None
+    state.revisions.setdefault("n7", Revision()).note(key)
+    second = take(cache, state, scan.survey(state, {"n7": 2}, NOW), NOW)
+    assert sum(one != other for one, other in zip(first.shards, second.shards, strict=True)) == 1
+    assert second.digest != first.digest
+
+
+def test_the_next_leader_looks_back_from_when_the_lease_says_that_nothing_had_changed() -> None:
+    cache = Cache(core(), freeze(), account=account(core(), autoscaler(3)))
+    there = read(cache.notes.accounts)
+    assert there is not None
+    for remark, since in (
+        (f"{there.digest} {at(NOW)}", NOW),
+        (f"another {at(NOW)}", SINCE),
+        (f"{there.digest} nonsense", SINCE),
+        ("", SINCE),
+    ):
+        remarks: Callable[[], dict[str, str]] = partial(dict, [(CONFIRMED, remark)])
+        keeping = AccountKeeper(Recorder(), cache, Accountant(), "tierguard-system", (), remarks)
+        assert keeping._confirmed(there) == since

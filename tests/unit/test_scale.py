@@ -16,10 +16,12 @@ from tierguard.controller.budgets.wanted import wanted_budgets
 from tierguard.controller.events.rate_limit import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST
 from tierguard.controller.loop import LEAST_PAUSE, LONGEST_REST, rest
 from tierguard.controller.reconcile import Reconciler
+from tierguard.controller.status.scan import Scan
 from tierguard.guard.decide import evaluate
 from tierguard.guard.model.change import Change, Operation
 from tierguard.guard.model.decision import Outcome
 from tierguard.guard.model.state import State
+from tierguard.guard.survey import Survey
 
 DEPLOYMENTS, NAMESPACES, FREEZES = 5000, 500, 200
 
@@ -107,6 +109,27 @@ def test_a_pass_of_the_operator_over_thousands_of_resources_takes_seconds_and_th
     assert failed == [False, False]
     assert recorder.calls[("apply", "PodDisruptionBudget")] == DEPLOYMENTS
     assert second < 15
+
+
+def test_a_pass_with_nothing_new_looks_at_the_clock_alone_and_one_change_costs_its_namespace(state: State) -> None:
+    reconciler, _, cache = operator(state, THERE)
+    cache.managed_budgets = known(budgets(reconciler, state))
+    assert not reconciler.once().failed
+    judged = []
+
+    def counted(*seen: object) -> Survey:
+        found = Scan.survey(reconciler._scan, *seen)  # type: ignore[arg-type]
+        judged.append(reconciler._scan.judged_namespaces)
+        return found
+
+    reconciler._scan.survey = counted  # type: ignore[method-assign,assignment]
+    assert not reconciler.once().failed
+    assert judged == []
+    cache.changes.changed(THERE[NAMESPACES])
+    seconds = cpu(reconciler.once)
+    print(f"one changed workload of {DEPLOYMENTS}: {seconds * 1e3:.0f} ms")
+    assert judged == [1]
+    assert seconds < 2
 
 
 def budgets(reconciler: Reconciler, state: State) -> list[Document]:

@@ -56,7 +56,8 @@ def status(state: State, now: datetime = NOW, stored: Document | None = None, pa
         ("a workload", 1),
         ("another version of the policies", 2),
         ("a node", 2),
-        ("a minute", 2),
+        ("as long as it is trusted", 2),
+        ("a minute", 0),
     ],
 )
 def test_only_what_changed_is_judged_again(what: str, expected: int) -> None:
@@ -70,13 +71,54 @@ def test_only_what_changed_is_judged_again(what: str, expected: int) -> None:
         state.policies = (compile_policy(policy()),)
     elif what == "a node":
         state.nodes = {**state.nodes}
-    elif what == "a minute":
+    elif what == "as long as it is trusted":
         now += LONGEST_TRUST
+    elif what == "a minute":
+        now += timedelta(minutes=1)
 
     again = scan.survey(state, versions, now)
 
     assert scan.judged_namespaces == expected
     assert [s.classified.workload.name for s in again] == [s.classified.workload.name for s in first]
+
+
+def test_where_nothing_changed_it_is_the_survey_of_before() -> None:
+    state = pictured([policy(), workload(), workload(namespace="ledger")])
+    scan, versions = Scan(), {"payments": 1, "ledger": 1}
+    first = scan.survey(state, versions, NOW)
+    assert scan.survey(state, versions, NOW) is first
+    again = scan.survey(state, {**versions, "ledger": 2}, NOW)
+    assert again is not first
+    assert [one is other for one, other in zip(first.parts, again.parts, strict=True)] == [False, True]
+
+
+def test_what_is_named_as_a_dependency_in_another_namespace_is_followed_there() -> None:
+    depending = workload()
+    depending["metadata"]["annotations"] = {"tierguard.io/depends-on": "ledger/db"}
+    there = policy(rules={"dependencies": {"lowestTier": 1}})
+    state = pictured([there, depending, workload("db", "ledger", tier="1"), workload("x", "other")])
+    scan, versions = Scan(), {"payments": 1, "ledger": 1, "other": 1}
+    (first,) = (part for part in scan.survey(state, versions, NOW).parts if part.namespace == "payments")
+    assert first.named == {"ledger"}
+    scan.survey(state, {**versions, "other": 2}, NOW)
+    assert scan.judged_namespaces == 1
+    scan.survey(state, {**versions, "other": 2, "ledger": 2}, NOW)
+    assert scan.judged_namespaces == 2
+
+
+def test_a_budget_that_the_operator_has_not_made_is_told_of_when_it_is_due() -> None:
+    new = workload()
+    new["metadata"]["creationTimestamp"] = (NOW - timedelta(seconds=10)).isoformat()
+    there = policy(rules={"disruptionBudget": {"mode": "Maintain"}})
+    there["metadata"]["creationTimestamp"] = "2026-11-01T00:00:00Z"
+    state, scan = pictured([there, new]), Scan()
+
+    def found(now: datetime) -> list[str]:
+        return [finding.reason for subject in scan.survey(state, {}, now) for finding in subject.findings]
+
+    assert found(NOW) == []
+    assert found(NOW + timedelta(seconds=49)) == []
+    assert found(NOW + timedelta(seconds=50)) == ["NotMaintained"]
 
 
 def test_what_is_gone_is_forgotten_and_what_is_new_is_judged() -> None:

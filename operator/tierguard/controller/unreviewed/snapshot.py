@@ -187,7 +187,7 @@ def _bare_hash(template: KubeObject) -> str:
 
 
 def _digest(content: Any) -> str:
-    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
+    return hashlib.sha256(encoded(content)).hexdigest()[:16]
 
 
 def bounded(raw: KubeObject) -> KubeObject | None:
@@ -248,7 +248,7 @@ def _in_turn(snapshot: Snapshot) -> list[str]:
 
 def packed(snapshot: Snapshot) -> bytes:
     """`snapshot`, deflated. The same for the same snapshot; several, one after the other, are all of them together."""
-    return gzip.compress(msgspec.json.encode(snapshot, order="deterministic"), 6, mtime=0)
+    return gzip.compress(encoded(snapshot), 6, mtime=0)
 
 
 def encode(content: bytes) -> str | None:

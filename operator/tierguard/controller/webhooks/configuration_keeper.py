@@ -43,13 +43,13 @@ class ConfigurationKeeper:
         path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{name}"
         asked = compiled(selection, now)
         endpoint = replace(self._options.endpoint, path=trust.path)
-        made_of = (asked, endpoint, trust.bundle)
-        if not self._kept.stands(made_of, now):
+        unowned = configuration(name, endpoint, trust.bundle, asked, None)
+        if not self._kept.stands(unowned, now):
             wanted = configuration(name, endpoint, trust.bundle, asked, self.owner())
             if not self._asked and self._api.find(path) is None and (problem := _problem(endpoint, trust.bundle)):
                 # On a new installation nobody shall wait for a webhook that is only starting.
                 raise ApiError(0, "GET", "webhook", f"the webhook is not ready, so it is not asked yet: {problem}")
-            if self._kept.keep(path, wanted, now, wanted=made_of):
+            if self._kept.keep(path, wanted, now, wanted=unowned):
                 log.info("wrote the webhook configuration")
         self._asked, self.stretches = True, asked.stretches
 
