@@ -74,5 +74,6 @@ def described() -> dict[str, str]:
         "processor": model,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
+        "load": f"{os.getloadavg()[0]:.1f}",
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }

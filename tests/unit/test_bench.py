@@ -18,7 +18,14 @@ from tests.bench.targets import EMPTY, OURS, Cost, Target, empty, ours, take_tur
 from tests.bench.through import Taken, Through
 from tierguard.api.rules import Rules
 
-MACHINE = {"cores": "2", "processor": "Some CPU", "system": "Linux", "python": "3.11", "date": "2026-11-26 12:00 UTC"}
+MACHINE = {
+    "load": "0.1",
+    "cores": "2",
+    "processor": "Some CPU",
+    "system": "Linux",
+    "python": "3.11",
+    "date": "2026-11-26 12:00 UTC",
+}
 MOST_TIMES_EMPTY = 40
 """What a review may cost in this test, beside the empty handler: ten times what it should, on a machine that is busy."""
 
@@ -37,6 +44,9 @@ def test_the_document_says_what_is_met_and_what_is_not() -> None:
     assert f"| {REFUSED} | 250 µs | ≤ 200 µs | **not met** |" in text
     assert f"| {ACCEPTED}, times the empty handler | 5.0 | ≤ 4 | **not met** |" in text
     assert f"| {ACCEPTED}: peer costs | 8.0 times as much | | |" in text
+    known = Run(MACHINE, {OURS: costs(100, 250, 40), EMPTY: costs(20, 20, 20), "Gatekeeper": costs(1700, 2000, 1500)})
+    assert f"| {ACCEPTED}: Gatekeeper costs | 17.0 times as much | ≥ 16 times | met |" in markdown(known)
+    assert f"| {REFUSED}: Gatekeeper costs | 8.0 times as much | ≥ 9 times | **not met** |" in markdown(known)
     assert "Latency" not in text, "what was not measured is not told"
     assert as_json(run)["reviews"]["peer"][UNCHANGED]["median"] == 400
 
