@@ -12,6 +12,10 @@ from tests.unit.reviews import OPEN, PLACE, Application, Document, encoded, revi
 from tierguard.guard.model.memory import LONGEST, MEMORIES, Memory
 from tierguard.guard.model.pod import POD_SPEC
 from tierguard.guard.model.shape import Part
+from tierguard.guard.model.workload import Workload
+from tierguard.guard.resources.workload_change import only_template, template_alone, what_it_does
+from tierguard.guard.tiers.classify import stand
+from tierguard.webhook.review import change_of, decode
 
 Container = dict[str, Any]
 DIGEST = "sha256:" + "a" * 64
@@ -290,3 +294,26 @@ def test_the_metrics_tell_what_is_remembered(warm: Application) -> None:
     text = warm.scrape()
     assert 'tierguard_memory_lookups_total{part="template",result="known"}' in text
     assert 'tierguard_memory_bytes{part="template"}' in text
+
+
+@pytest.mark.parametrize("name", [*BREAKS, "nothing", "image alone"])
+def test_what_only_changes_the_template_is_that_to_the_whole_question_too(name: str, warm: Application) -> None:
+    before, after = sound(1), sound(1)
+    if name == "image alone":
+        put(image=f"registry.example.com/core@sha256:{'c' * 64}")(after)
+    elif name != "nothing":
+        BREAKS[name](after)
+    change = change_of(decode(encoded(review(before, after))))
+    assert change.old is not None
+    assert change.new is not None
+    old, new = Workload.of(change.old), Workload.of(change.new)
+    assert old is not None
+    assert new is not None
+    state = warm.cache.state
+    labels = state.namespaces[PLACE]
+    (was, _), (is_, _) = (stand(side, PLACE, labels, state) for side in (old, new))
+    whole = what_it_does(change, was, is_, state, None, gained=False)
+    if only_template(change, old, new):
+        assert template_alone(old, new, state, None) == whole
+    else:
+        assert name in ("replicas", "minReadySeconds", "revisionHistoryLimit", "strategy", "pods' labels", "tier")

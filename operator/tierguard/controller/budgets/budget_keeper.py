@@ -1,7 +1,8 @@
 """Keeps the disruption budgets that policies ask the operator to maintain. Thin: `wanted` says which."""
 
 import logging
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from urllib.parse import quote
 
@@ -19,6 +20,8 @@ from tierguard.guard.survey import Part, Survey, Surveyed
 log = logging.getLogger(__name__)
 
 _SETTLED = "budgets"
+MOST_AT_ONCE = 4
+"""Budgets of one namespace that are applied at the same time."""
 
 
 class BudgetKeeper:
@@ -48,22 +51,23 @@ class BudgetKeeper:
 
     def _settle(self, part: Part, state: State, now: datetime) -> None:
         wanted = {objects.name(budget): budget for budget in wanted_in(part, state, now)}
-        changed = self._remove(part.namespace, wanted)
-        for name, budget in wanted.items():
-            place = (part.namespace, name)
-            known = self._cache.managed_budgets.get(place)
-            if known is not None and _same(known, budget):
-                continue
-            if known is not None and objects.value(known, "spec", "minAvailable") is not None:
-                # Somebody turned it around. The API refuses both fields in one budget, so applying ours would fail for ever.
-                self._api.delete(_budget_path(*place), objects.uid(known))
-            self._api.apply(_budget_path(*place), budget, FIELD_MANAGER)
-            changed = True
-            log.info("applied a disruption budget", extra={"budget": "/".join(place)})
-            if known is None:
+        removed = self._remove(part.namespace, wanted)
+        known = {name: self._cache.managed_budgets.get((part.namespace, name)) for name in wanted}
+        other = [budget for name, budget in wanted.items() if not _same(known[name], budget)]
+        _several_at_once(lambda budget: self._apply(known[objects.name(budget)], budget), other)
+        for budget in other:
+            if known[objects.name(budget)] is None:
                 self._tell(budget, now)
-        if not changed:
+        if not (removed or other):
             part.memo.note(_SETTLED, self._leadership)
+
+    def _apply(self, known: KubeObject | None, budget: KubeObject) -> None:
+        place = (objects.namespace(budget), objects.name(budget))
+        if known is not None and objects.value(known, "spec", "minAvailable") is not None:
+            # Somebody turned it around. The API refuses both fields in one budget, so applying ours would fail for ever.
+            self._api.delete(_budget_path(*place), objects.uid(known))
+        self._api.apply(_budget_path(*place), budget, FIELD_MANAGER)
+        log.info("applied a disruption budget", extra={"budget": "/".join(place)})
 
     def _remove(self, namespace: str, wanted: Container[str]) -> bool:
         """Delete those that nobody wants; returns whether there were any."""
@@ -93,11 +97,31 @@ class BudgetKeeper:
         )
 
 
+def _several_at_once(act: Callable[[KubeObject], None], each: Sequence[KubeObject]) -> None:
+    """Call `act` with each: an API server that has to write thousands is waited for, not we for one after the other.
+
+    Raises the first error, and then begins with no further one.
+    """
+    if len(each) <= 1:
+        for only in each:
+            act(only)
+        return
+    with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
+        try:
+            for done in threads.map(act, each):
+                del done
+        except BaseException:
+            threads.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
 def _budget_path(namespace: str, name: str) -> str:
     return f"/apis/policy/v1/namespaces/{quote(namespace)}/poddisruptionbudgets/{quote(name)}"
 
 
-def _same(stored: KubeObject, wanted: KubeObject) -> bool:
+def _same(stored: KubeObject | None, wanted: KubeObject) -> bool:
+    if stored is None:
+        return False
     spec = objects.mapping(stored, "spec")
     owners = [owner.get("uid") for owner in objects.owners(stored)]
     ours = [owner.get("uid") for owner in objects.owners(wanted)]

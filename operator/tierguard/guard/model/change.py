@@ -141,6 +141,13 @@ def kinds_of_update(
     return kinds
 
 
+def kinds_of_template(
+    old: Workload, new: Workload, was_available: WasAvailable, immutable_tags: tuple[str, ...] = ()
+) -> tuple[ChangeKind, ...]:
+    """The same for two workloads that differ in nothing but the pod template."""
+    return tuple(_template(old, new, was_available, immutable_tags)) or (ChangeKind.NONE,)
+
+
 def _pause(old: Workload) -> ChangeKind:
     """Suspending a Job deletes its pods (the Job controller does so at once); all others only stop what is to come."""
     return ChangeKind.SCALE_TO_ZERO if old.kind == "Job" else ChangeKind.PAUSE

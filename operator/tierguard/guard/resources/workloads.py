@@ -19,12 +19,9 @@ from tierguard.guard.model.change import (
     SCALING,
     Change,
     Operation,
-    gains_owner,
-    gravest_first,
-    kinds_of_update,
     restarts_unpinned,
 )
-from tierguard.guard.model.decision import Decision, Effect, Finding, Undecidable
+from tierguard.guard.model.decision import Decision, Effect, Undecidable
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.model.workload_kinds import WORKLOAD_KINDS
@@ -38,14 +35,12 @@ from tierguard.guard.resources.resource import (
     UPDATE,
     Resource,
     Tie,
-    gains_finalizer,
-    sheds_finalizer,
 )
 from tierguard.guard.resources.surroundings import gone_already
+from tierguard.guard.resources.workload_change import only_template, template_alone, what_it_does
 from tierguard.guard.rules.evaluate import judge
 from tierguard.guard.tiers.classify import Classified, stand
-from tierguard.guard.tiers.declassify import joins, leaves
-from tierguard.guard.tiers.deletion import announces, unannounced
+from tierguard.guard.tiers.deletion import unannounced
 from tierguard.guard.tiers.invalid import invalid_tier
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
@@ -60,13 +55,13 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     new = None if change.new is None else Workload.of(change.new)
     if (old is None and new is None) or gone_already(change):
         return ALLOWED_AS_IS
-    announcing = old is not None and new is not None and announces(old.raw, new.raw)
     namespace_labels = state.namespaces.get(change.namespace)
     if namespace_labels is None:
         message = f"namespace {change.namespace} is not known yet"
         raise Undecidable(message)
     before, earlier = (None, ()) if old is None else stand(old, change.namespace, namespace_labels, state)
-    if new is not None and before is not None and _selected_alike(before.workload, new):
+    plain = old is not None and new is not None and only_template(change, old, new)
+    if new is not None and before is not None and (plain or _selected_alike(before.workload, new)):
         after: Classified | None = before.alike(new)
         later = earlier
         sides: tuple[Classified, ...] = (before,)  # what selects the one selects the other
@@ -80,14 +75,10 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     if tier is None and not (tied or operation.findings or invalid):
         return ALLOWED_AS_IS
     available_since = _available_since(change, old, new, state)
-    kinds = _kinds(before, after, state, available_since)
-    announcing = announcing and before is not None and before.guarded(state)
-    # Of a pod too a finalizer that it gains: deleted then, it stays, and no other is made of its name.
-    ending = gains_finalizer if change.kind == "Pod" else sheds_finalizer
-    ends = old is not None and new is not None and ending(old.raw, new.raw)
-    joins_freeze = gained or (before is not None and after is not None and joins(before, after, state))
-    by_hand = _status_by_hand(change, before, state)
-    if kinds == (ChangeKind.NONE,) and not (announcing or ends or joins_freeze or operation.findings or by_hand):
+    what = template_alone(old, new, state, available_since) if plain and old and new else None
+    what = what or what_it_does(change, before, after, state, available_since, gained=gained)
+    kinds = what.kinds
+    if kinds == (ChangeKind.NONE,) and not (what.announcing or what.besides or operation.findings):
         return compose(change, kinds, tier, invalid) if invalid else Decision(ALLOWED_AS_IS.outcome, kinds, tier)
     by_autoscaler = change.user in state.identities.autoscalers and not invalid
     if by_autoscaler and _scales(change, kinds) and not _below_minimum(after):
@@ -96,18 +87,13 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
     deploying = Deploying(
         sides,
         tied,
-        (ChangeKind.DELETE, *kinds) if announcing else kinds,
-        # To a freeze these count as more than they are at any other time.
-        (
-            *((ChangeKind.DELETE,) if ends else ()),
-            *((ChangeKind.CREATE,) if joins_freeze else ()),
-            *((ChangeKind.ROLLOUT,) if by_hand else ()),
-        ),
+        (ChangeKind.DELETE, *kinds) if what.announcing else kinds,
+        what.besides,
         available_since,
-        _note(old, new, state, announcing=announcing, tied=tied if tier is None else ()),
+        _note(old, new, state, announcing=what.announcing, tied=tied if tier is None else ()),
     )
     blocking = operation.together_with(_deploy(change, old, new, deploying, state, now))
-    found = [*blocking.findings, *invalid, *by_hand]
+    found = [*blocking.findings, *invalid, *what.by_hand]
     if ChangeKind.DELETE in kinds and before is not None:
         with_namespace = change.namespace in state.announced
         found += unannounced(before, now, with_namespace=with_namespace)
@@ -121,20 +107,6 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         change, kinds, tier, found, blocking.possible_from, holds=blocking.holds, hinges_on_absence=absent
     )
     return blocking.on(decision)
-
-
-def _status_by_hand(change: Change, before: Classified | None, state: State) -> list[Finding]:
-    """A finding when somebody writes what only a controller knows.
-
-    A StatefulSet makes pods from the revision that its status names, and the rollback record goes by how many are available.
-    """
-    if change.subresource != "status" or before is None or change.old is None or change.new is None:
-        return []
-    if objects.same(change.old.get("status"), change.new.get("status")) or not before.guarded(state):
-        return []
-    source = f"{change.kind}/{change.name}"
-    detail = f"the status of {change.subject} is what its controller reports, and pods and rollbacks go by it"
-    return [Finding("status", source, "WrittenByHand", detail, "leave it to the controller")]
 
 
 class Deploying(Struct, frozen=True):
@@ -184,16 +156,26 @@ def _deploy(
 ) -> Blocking:
     """What freezes and windows hold of the change, its exceptions taken into account."""
     kinds = (*deploying.kinds, *deploying.frozen_kinds)
-    matching = Matching.of(
-        deploying.sides,
-        state.freezes,
-        () if _replaces(change, new) else state.windows,
-        deploying.kinds,
-        deploying.available_since,
-        lambda freeze: excepted_until(freeze, change, old, new, kinds) if freeze.exceptions else None,
-        deploying.tied,
-        deploying.frozen_kinds,
-    )
+    windows = () if _replaces(change, new) else state.windows
+    sides, tied = deploying.sides, deploying.tied
+
+    def match() -> Matching:
+        return Matching.of(
+            sides,
+            state.freezes,
+            windows,
+            deploying.kinds,
+            deploying.available_since,
+            lambda freeze: excepted_until(freeze, change, old, new, kinds) if freeze.exceptions else None,
+            tied,
+            deploying.frozen_kinds,
+        )
+
+    if len(sides) > 1 or tied or any(freeze.exceptions for freeze in sides[0].selected(state.freezes)):
+        matching = match()
+    else:
+        question = (deploying.kinds, deploying.frozen_kinds, deploying.available_since)
+        matching = sides[0].once_for(question, (state.freezes, windows), match)
     return block(change, matching, now, deploying.note)
 
 
@@ -239,31 +221,6 @@ def _available_since(change: Change, old: Workload | None, new: Workload | None,
     if not recorded or (old.paused == new.paused and old.same_template(new)):
         return None
     return recorded.get(new.template_hash)
-
-
-def _kinds(
-    before: Classified | None,
-    after: Classified | None,
-    state: State,
-    available_since: datetime | None,
-) -> tuple[ChangeKind, ...]:
-    if before is None:
-        return (ChangeKind.CREATE,)
-    if after is None:
-        return (ChangeKind.DELETE,)
-    old, new = before.workload, after.workload
-    kinds = kinds_of_update(old, new, lambda: available_since is not None, state.immutable_tags)
-    if leaves(before, after, state):
-        kinds.add(ChangeKind.DECLASSIFY)
-    if before.tier is not None and (gains_owner(old.raw, new.raw) or _volumes_go(old) < _volumes_go(new)):
-        kinds.add(ChangeKind.DELETE)
-    return gravest_first(kinds)
-
-
-def _volumes_go(workload: Workload) -> bool:
-    """Whether a StatefulSet's claims, and with them its data, are deleted with it or when it shrinks."""
-    policy = objects.mapping(workload.spec, "persistentVolumeClaimRetentionPolicy")
-    return "Delete" in policy.values()
 
 
 _HELD = (SPEC, LABELS, OWNERS, ANNOUNCEMENT, FINALIZERS)

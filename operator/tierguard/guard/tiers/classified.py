@@ -1,7 +1,9 @@
 """A workload in its place: its tier, and what selects it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from operator import is_
+from typing import Any, TypeVar
 
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import Labels
@@ -10,8 +12,10 @@ from tierguard.guard.model.scoped import scoped
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 
-_MOST_CHOSEN = 8
-"""Tuples of freezes or windows for which it is remembered which of them select a workload: there are two at a time."""
+T = TypeVar("T")
+
+_MOST_FOUND_OUT = 32
+"""Answers about one place that are remembered."""
 _DEEPEST_OWNER = 3
 """Pod, Job, CronJob; Pod, ReplicaSet, Deployment. Owner references can also be forged into a circle."""
 
@@ -25,15 +29,26 @@ class Classified:
     namespace_labels: Labels
     policies: tuple[Policy, ...]
     owner: "Classified | None" = None
-    chosen: dict[int, tuple[tuple[Hold, ...], tuple[Hold, ...]]] = field(
+    found_out: dict[Hashable, tuple[tuple[object, ...], Any]] = field(
         init=False, default_factory=dict, compare=False, repr=False
     )
-    """By identity, freezes or windows that were tried, and those of them that select it. Shared by all alike."""
+    """What was found out about all that is in this place, and of what. Shared by what is alike."""
+
+    def once_for(self, question: Hashable, made_of: tuple[object, ...], find: Callable[[], T]) -> T:
+        """What `find` says, which goes by the place, the question and `made_of` (by identity) alone."""
+        known = self.found_out.get(question)
+        if known is not None and all(map(is_, known[0], made_of)):
+            return known[1]  # type: ignore[no-any-return]
+        found = find()
+        if len(self.found_out) >= _MOST_FOUND_OUT:
+            self.found_out.clear()
+        self.found_out[question] = (made_of, found)
+        return found
 
     def alike(self, workload: Workload) -> "Classified":
         """`workload` in the same place: one with the same labels, pods' labels and owners."""
         found = Classified(workload, self.tier, self.namespace_labels, self.policies, self.owner)
-        object.__setattr__(found, "chosen", self.chosen)
+        object.__setattr__(found, "found_out", self.found_out)
         return found
 
     @property
@@ -55,15 +70,11 @@ class Classified:
         """Those of the freezes or windows that select the workload, whether or not they are active."""
         if self.tier is None or not holds:
             return ()
-        known = self.chosen.get(id(holds))
-        if known is not None and known[0] is holds:
-            return known[1]
+        return self.once_for(holds[0].kind, (holds,), lambda: self._selected(holds))
+
+    def _selected(self, holds: tuple[Hold, ...]) -> tuple[Hold, ...]:
         there = scoped(holds).selecting(self.namespace_labels, self.candidates)
-        found = tuple(hold for hold in there if self.tier in hold.tiers)
-        if len(self.chosen) >= _MOST_CHOSEN:
-            self.chosen.clear()
-        self.chosen[id(holds)] = (holds, found)
-        return found
+        return tuple(hold for hold in there if self.tier in hold.tiers)
 
     @property
     def candidates(self) -> tuple[Labels, ...]:
