@@ -8,8 +8,8 @@ The controller manager runs without its Deployment and ReplicaSet controllers: 3
 machine, and tierguard watches their owners all the same. Every Deployment is sound under all thirteen rules, so the operator
 has a budget to keep for each, and nothing to tell. Memory is that of a process and its children, after a review in each
 namespace; pages that they share count once (PSS), as a container's limit counts them. Writes in an idle minute are from the
-API server's `apiserver_request_total`, dry runs and questions left out; Leases are heartbeats (the operator's own, the
-controller manager's, the nodes'), and are counted apart."""
+API server's `apiserver_request_total`, dry runs and questions left out; Leases (the operator's own, the controller
+manager's, the nodes') and the statuses of nodes are heartbeats, and are counted apart."""
 
 
 @dataclass(frozen=True)
