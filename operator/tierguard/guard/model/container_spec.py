@@ -62,7 +62,7 @@ class Amounts(Typed, frozen=True):
 
 
 ABSENT = Raw(b"")
-_ENV: Part[tuple[EnvVar, ...]] = Part("env", tuple[EnvVar, ...])
+_ENV: Part[tuple[EnvVar, ...]] = Part("env", tuple[EnvVar, ...], 64 * 1024)  # long, and read by what remembers it
 _ENV_FROM: Part[tuple[EnvFrom, ...]] = Part("envFrom", tuple[EnvFrom, ...])
 _PORTS: Part[tuple[Port, ...]] = Part("ports", tuple[Port, ...])
 RESOURCES: Part[Amounts] = Part("resources", Amounts)

@@ -57,7 +57,7 @@ class Part(Generic[T]):
     The value is shared by everybody who reads the same: nobody may change it.
     """
 
-    def __init__(self, name: str, type_: type[T], most: int = 512 * 1024) -> None:
+    def __init__(self, name: str, type_: type[T], most: int = 128 * 1024) -> None:
         self._shape = Shape(type_)
         self._memory: Memory[T] = Memory(name, most)
         self._empty = self._shape.of(None)
