@@ -61,7 +61,6 @@ Written by `{command}` on {date}:
 Everything below is from that one run. When it began, {load} processes were waiting for a core on average.
 """
 _REVIEWS = """
-
 ## CPU time of a review
 
 An update of a Deployment, about 20 KiB with both objects, under all thirteen rules, over TLS on {connections}
@@ -72,7 +71,6 @@ it: the median of the rounds, and the least and the most. The empty handler is t
 settings, which reads the body and allows.
 """
 _LATENCY = """
-
 ## Latency at {rate:.0f} reviews a second
 
 {reviews} accepted rollouts, evenly spaced over 32 connections, the server on one core. A latency counts from the
@@ -80,13 +78,11 @@ instant at which the review was due, so that a pause is counted by every review 
 empty handler takes: what the machine and the load's own process do to everybody.
 """
 _CURVE = """
-
 ## Among what does not concern the workload
 
 An accepted rollout among 1, 10 and 100 times as much that has nothing to do with it, in rounds that take turns.
 """
 _THROUGH = """
-
 ## Through the API server
 
 The median of {updates} updates of each kind, taking turns, by one client on an embedded control plane that shares
