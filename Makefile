@@ -82,7 +82,7 @@ audit: $(READY) ## known vulnerabilities of the locked dependencies (needs a net
 bench: $(READY) ## what a review costs (10 min; BENCH="--only reviews --document docs/performance.md")
 	@"$(BIN)/python" -m tests.bench $(BENCH)
 
-bench-scale: $(READY) ## what ten thousand guarded workloads take (10 min; SCALE="--workloads 2000")
+bench-scale: $(READY) ## what ten thousand guarded workloads take (10 min; SCALE="--workloads 2000 --document docs/scale.md")
 	@"$(BIN)/python" -m tests.scale $(SCALE)
 
 image: ## build the container image and run it as its own user

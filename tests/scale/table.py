@@ -37,3 +37,10 @@ def markdown(measured: Iterable[Measured]) -> str:
         target = "" if each.most is None else f"≤ {each.most:g} {each.unit}"
         lines.append(f"| {each.what} | {each.value:.4g} {each.unit}{more} | {target} | {each.met} |")
     return "\n".join(lines)
+
+
+def document(size: str, machine: str, measured: Iterable[Measured]) -> str:
+    """The whole document."""
+    command = 'make bench-scale SCALE="--document docs/scale.md"'
+    head = f"# What thousands of workloads take\n\nWritten by `{command}`: {size}; {machine}.\n"
+    return f"{head}\n{markdown(measured)}\n\n{NOTES}\n"
