@@ -39,7 +39,7 @@ def group_of(raw: KubeObject) -> str:
 
 
 def change_of(old: KubeObject | None, new: KubeObject | None) -> Change:
-    """Making `new` out of `old`, one of which may be None, in the namespaces that they go to."""
+    """The change from `old` to `new`. One of them may be None. Both are put into their namespaces."""
     old, new = (None if raw is None else placed(raw) for raw in (old, new))
     here = new or old or {}
     operation = Operation.CREATE if old is None else Operation.DELETE if new is None else Operation.UPDATE

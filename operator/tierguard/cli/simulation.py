@@ -225,7 +225,7 @@ def _takes(node: Node, workload: Workload) -> bool:
 
 
 def _asked(standing: Standing, nodes: frozenset[str], *, some_ready: bool, elsewhere: bool) -> tuple[Verdict, str]:
-    """What the only budget of pods, of which some are ready, says to a drain of `nodes`."""
+    """The verdict of a single budget about a drain of `nodes`. `some_ready` says whether any of its pods is ready."""
     name, wanted = objects.printable(standing.budget.name, _LONGEST), standing.expected
     healthy = standing.left(frozenset())
     going, allowed = healthy - standing.left(nodes), standing.allowed(healthy)

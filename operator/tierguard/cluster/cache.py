@@ -34,7 +34,7 @@ _DIGESTED = frozenset(
         *("PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy"),
     }
 )
-"""Kinds of which the `State` has all that is read."""
+"""Kinds whose objects are not kept: the `State` has everything that decisions read of them."""
 _READ_ONCE = (record.ACCOUNT, record.OBSERVED)
 PREPARE_SECONDS = 1800.0
 """How often calendars are computed ahead."""

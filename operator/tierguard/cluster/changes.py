@@ -1,4 +1,4 @@
-"""What tells that anything changed, to whoever looks now and then: numbers that are others after each change."""
+"""Counters that change with every change in the cluster, so that a reader can ask whether anything is new."""
 
 from itertools import count
 
@@ -6,7 +6,7 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.objects import KubeObject
 
 RESTLESS = ("Pod", "Node")
-"""Kinds that change all the time, and of which nothing that happens is urgent."""
+"""Kinds that change all the time. None of their changes is urgent."""
 
 
 class Changes:
@@ -15,14 +15,14 @@ class Changes:
     def __init__(self) -> None:
         self._numbers = count(1)  # each is given once, to whichever thread: two changes at a time never look like one
         self.in_namespace: dict[str, int] = {}
-        """Of anything, by namespace; under "" what is in none."""
+        """The last change by namespace; "" stands for objects without a namespace."""
         self.of_configuration: dict[str, int] = {}
-        """Of ConfigMaps, by namespace, where their metadata is watched."""
+        """The last change of a ConfigMap by namespace, if their metadata is watched."""
         self.urgent = 0
         self.restless = 0
-        """Of what is not urgent."""
+        """The last change that is not urgent."""
         self.departures = 0
-        """Of workloads that went, or became others of the same name."""
+        """The last time that a workload went, or was replaced by another one of the same name."""
 
     def changed(self, obj: KubeObject) -> None:
         """Note that `obj` came, changed or went."""
@@ -34,7 +34,7 @@ class Changes:
             self.urgent = number
 
     def configured(self, obj: KubeObject) -> None:
-        """The same of a ConfigMap's metadata."""
+        """Note that the metadata of a ConfigMap changed."""
         self.of_configuration[_place(obj)] = next(self._numbers)
 
     def departed(self) -> None:

@@ -1,4 +1,4 @@
-"""What is known of one collection: of thousands of objects as little as tells a change, and what each was before it.
+"""The objects of one collection, in as little memory as is needed to notice a change and to say what was there before.
 
 Objects that decisions read again and again are kept as they are, their large parts packed (`pack_workload`), and shared with
 the `State`. All others are kept as their JSON: what decisions read of them is in the `State` already.

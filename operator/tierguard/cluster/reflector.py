@@ -23,13 +23,13 @@ from tierguard.guard.model.objects import KubeObject
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 60
-"""After this the server ends a watch, and a new one goes on where it stopped. That is the sign of life of a quiet kind: the
-API server sends no bookmarks for a kind of which it has never seen an event."""
+"""The server ends a watch after this time, and a new watch goes on where it stopped. For a quiet kind this is the only sign
+of life: the API server sends no bookmarks before the first event of a kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long what may take, in seconds."""
+    """Pauses and limits, in seconds."""
 
     first_pause: float = 0.2
     longest_pause: float = 5.0
@@ -43,7 +43,7 @@ class Timing:
 
 
 class Pace:
-    """The pauses after failures: never shorter than the API server asks for. Pure but for the dice."""
+    """The pauses after failures. They are never shorter than the API server asks for. Only the jitter is random."""
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing

@@ -19,7 +19,7 @@ MOST_MARKS = 50
 """Annotations of ours whose writers are kept."""
 LONGEST_MARK = 1024
 MOST_CONFIGURED = 1000
-"""Keys of a ConfigMap that are told apart; of one with more only changes of its keys are seen."""
+"""Keys of a ConfigMap that are told apart. If there are more, only a change of the set of keys is seen."""
 MOST_WRITERS = 50
 """Entries of managedFields that are kept, the latest."""
 ACCOUNTED = frozenset(
@@ -36,7 +36,7 @@ _TOLD_APART: Mapping[str, tuple[str, ...]] = {
 
 
 def writers(obj: KubeObject) -> list[dict[str, Any]]:
-    """Who wrote `obj` and when, but for its status: of managedFields what tells who scaled, suspended or rolled out."""
+    """The parts of managedFields that say who scaled, suspended or rolled out `obj`, and when. Its status is left out."""
     entries = [
         {
             "manager": str(entry.get("manager") or ""),
@@ -70,7 +70,7 @@ def trim_writers(obj: Any, kinds: Container[str]) -> None:
 
 
 def trim_partial(obj: Any) -> dict[str, Any]:
-    """Of a ConfigMap's metadata what tells when its contents were written, by whom, and whether anything else was."""
+    """The metadata of a ConfigMap that says when and by whom its contents were written, and if anything else changed."""
     metadata = objects.mapping(obj, "metadata")
     annotations = {k: v for k, v in objects.annotations(obj).items() if k != LAST_APPLIED}
     rest = [objects.labels(obj), annotations, objects.sequence(metadata, "ownerReferences")]

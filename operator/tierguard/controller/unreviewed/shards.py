@@ -1,4 +1,4 @@
-"""The snapshot in ConfigMaps: one, or of a large one several, so that a change makes a small one be written. Pure.
+"""The snapshot in ConfigMaps. A large one is in several, so that after a change only a small one is written. Pure.
 
 What is packed of a namespace is kept as long as its survey stands, so a snapshot after one change costs what one namespace
 costs.
@@ -22,7 +22,7 @@ from tierguard.guard.survey import Part, Survey, Surveyed
 
 NAME = "tierguard-account"
 SHARDS = 16
-"""Into so many ConfigMaps a large snapshot is written."""
+"""The number of ConfigMaps of a large snapshot."""
 LARGE = 75_000
 """Bytes of a snapshot that is written into several, and less often (about a thousand workloads)."""
 
@@ -94,7 +94,7 @@ def config_map(namespace: str, number: int, taken: Taken, now: datetime) -> Kube
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the operator that led last had seen, until when, and the digest of that."""
+    """The last snapshot of the operator that led before, its time, and its digest."""
 
     seen: dict[str, KubeObject]
     until: datetime

@@ -36,5 +36,5 @@ class ByLabels(Generic[T]):
 
 
 def is_text(value: object) -> bool:
-    """Files on the command line may have anything for a label; what is no text is none that a selector asks for."""
+    """Whether a label's value is text. Files may have anything there, and no selector asks for anything else."""
     return isinstance(value, str)

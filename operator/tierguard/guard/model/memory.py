@@ -1,8 +1,8 @@
-"""What was worked out about a part of an object, remembered by the bytes of the part.
+"""Results that were worked out from a part of an object, remembered by the bytes of the part.
 
 Most of what comes to a decision came before: the stored side of a change, and all of the new side that nobody changed. So
-what a part says is worked out once for the same bytes. Nothing else may go into it: what depends on policies, on the time
-or on the cluster is no matter of a part. Every memory has a bound, and tells how much it helps.
+the same bytes are worked out once. A result may depend on the bytes alone, and not on policies, the time or the cluster.
+Every memory has a bound, and tells how much it helps.
 """
 
 from typing import Any, Generic, TypeVar
@@ -15,11 +15,11 @@ _OVERHEAD = 256
 """Bytes that count for each entry besides its key."""
 
 MEMORIES: list["Memory[Any]"] = []
-"""All there are, for the metrics."""
+"""All memories of the process, for the metrics."""
 
 
 class Memory(Generic[V]):
-    """Values by bytes, in two generations: what was not asked for while one filled up is forgotten.
+    """Values by bytes, in two generations. When the young one is full, it becomes the old one, and the old one is forgotten.
 
     Readers need no lock: each step swaps or reads one reference, and a value that is lost is worked out again.
     """

@@ -1,4 +1,4 @@
-"""Workloads, filed by what they have, so that a question about one thing looks at few of them. Kept up one by one."""
+"""Workloads by what they have, so that a question about one thing looks at few of them. Each is updated by itself."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar

@@ -1,4 +1,4 @@
-"""By what things find each other: owners, labels, and the selectors of controllers and Services."""
+"""How workloads are tied to other objects: by owners, by labels, and by the selectors of controllers and Services."""
 
 from collections.abc import Iterator
 
