@@ -17,18 +17,8 @@ ACCEPTED, REFUSED, UNCHANGED = "accepted rollout", "refused, several findings", 
 CASES = (ACCEPTED, REFUSED, UNCHANGED)
 BODIES = 1500
 """Different bodies of a case, where they differ."""
-RULES: Document = {
-    "replicas": {"minimum": 3},
-    "rollout": {"minReadySeconds": 5, "revisionHistoryLimit": 5},
-    "disruptionBudget": {"mode": "Suggest"},
-    "topologySpread": {},
-    "probes": {"livenessToleranceSeconds": 30, "forbiddenPaths": ["/health"]},
-    "termination": {"gracePeriodSeconds": 60},
-    "resources": {},
-    "secrets": {},
+RULES: Document = manifests.ALL_RULES | {
     "images": {"registries": ["registry.example.com/payments", "registry.example.com/mesh"]},
-    "priority": {"classNames": ["payments"]},
-    "isolation": {},
     "dependencies": {"lowestTier": 2},
     "evidence": {"annotations": ["approval"], "proofs": [{"annotation": "restore", "maxAgeDays": 3650}]},
 }

@@ -12,6 +12,24 @@ SLEEP = ["python3", "-c", "import time; time.sleep(1e9)"]
 PINNED = f"{IMAGE}@sha256:{'a' * 64}"
 
 
+ALL_RULES: Document = {
+    "replicas": {"minimum": 3},
+    "rollout": {"minReadySeconds": 5, "revisionHistoryLimit": 5},
+    "disruptionBudget": {"mode": "Suggest"},
+    "topologySpread": {},
+    "probes": {"livenessToleranceSeconds": 30, "forbiddenPaths": ["/health"]},
+    "termination": {"gracePeriodSeconds": 60},
+    "resources": {},
+    "secrets": {},
+    "images": {},
+    "priority": {"classNames": ["payments"]},
+    "isolation": {},
+    "dependencies": {},
+    "evidence": {},
+}
+"""All thirteen, for whoever says more of some of them."""
+
+
 def deployment(namespace: str, name: str = "payment-core", *, tier: str | None = "1", **changes: Any) -> Document:
     """A sound Deployment. `changes`: replicas, image, strategy."""
     labels = {"app": name, **({"tierguard.io/tier": tier} if tier is not None else {})}

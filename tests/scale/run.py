@@ -10,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from tests.bench.machine import cpu_seconds, family
 from tests.cluster import components
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.install import OPERATOR, WEBHOOKS, Tierguard
@@ -18,7 +19,7 @@ from tests.scale import site
 from tests.scale.client import Client
 from tests.scale.site import Size, namespace
 from tests.scale.table import Measured
-from tests.scale.usage import MIB, cpu_seconds, family, memory, writes
+from tests.scale.usage import MIB, memory, writes
 
 WEBHOOK = WEBHOOKS[0]
 BUDGETS = "/apis/policy/v1/poddisruptionbudgets"

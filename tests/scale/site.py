@@ -13,19 +13,13 @@ from tests.scale.client import Client
 Document = dict[str, Any]
 LABEL = "tierguard.io/tier"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
-RULES: Document = {
+RULES: Document = manifests.ALL_RULES | {
     "replicas": {"minimum": 2},
     "rollout": {"maxUnavailable": 0},
     "disruptionBudget": {"mode": "Maintain"},
-    "topologySpread": {},
     "probes": {},
     "termination": {"gracePeriodSeconds": 30},
-    "resources": {},
-    "secrets": {},
     "images": {"registries": ["registry.example.com/payments/"]},
-    "priority": {"classNames": ["payments"]},
-    "isolation": {},
-    "dependencies": {},
     "evidence": {
         "annotations": ["release-id"],
         "proofs": [{"annotation": "last-restore-test", "maxAgeDays": 365}],

@@ -1,6 +1,5 @@
-"""What processes take, by the kernel's accounting, and what is written, by the API server's metrics."""
+"""What memory processes take, by the kernel's accounting, and what is written, by the API server's metrics."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -9,27 +8,11 @@ from pathlib import Path
 from tests.scale.client import Client
 
 MIB = 1024 * 1024
-_TICKS = os.sysconf("SC_CLK_TCK")
 _REQUESTS = re.compile(r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _WRITES = ("POST", "PUT", "PATCH", "DELETE", "APPLY")
 QUESTIONS = ("subjectaccessreviews", "selfsubjectreviews", "tokenreviews", "tokenrequests")
 """What is POSTed, and stored nowhere."""
-
-
-def family(pid: int) -> list[int]:
-    """A process and its children."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return [pid, *map(int, children)]
-
-
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """CPU time that the processes have used, user and system."""
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / _TICKS
 
 
 def memory(pids: Iterable[int]) -> dict[str, float]:

@@ -19,18 +19,9 @@ from tierguard.webhook.review import change_of, decode
 
 Container = dict[str, Any]
 DIGEST = "sha256:" + "a" * 64
-RULES: Document = {
-    "replicas": {"minimum": 3},
-    "rollout": {"minReadySeconds": 5, "revisionHistoryLimit": 5},
+RULES: Document = manifests.ALL_RULES | {
     "disruptionBudget": {"mode": "Require"},
-    "topologySpread": {},
-    "probes": {"livenessToleranceSeconds": 30, "forbiddenPaths": ["/health"]},
-    "termination": {"gracePeriodSeconds": 60},
-    "resources": {},
-    "secrets": {},
     "images": {"registries": ["registry.example.com"], "pinning": "Digest"},
-    "priority": {"classNames": ["payments"]},
-    "isolation": {},
     "dependencies": {"lowestTier": 1},
     "evidence": {"annotations": ["approval"]},
 }
