@@ -31,16 +31,9 @@ class Lines(JsonFormatter):
         """One line. What has a traceback is the library's business; nearly all lines have none, and one way is shorter."""
         if record.exc_info or record.stack_info or not isinstance(record.msg, str):
             return super().format(record)
-        found = record.__dict__
-        fields = {
-            "time": self.formatTime(record),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        for key in sorted(found.keys() - _OWN):
-            if not key.startswith("_"):
-                fields[key] = found[key]
+        record.asctime, record.message = self.formatTime(record), record.getMessage()
+        fields: dict[str, Any] = {}
+        self.add_fields(fields, record, {})
         return line(fields, default=str)
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The operator's pass without a cluster: a cache that a test fills, and an API that records what is written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -8,12 +8,20 @@ from typing import Any
 from tierguard.cluster.changes import Changes
 from tierguard.cluster.known import Known, place
 from tierguard.cluster.notes import Notes
+from tierguard.controller.budgets.wanted import wanted_in
 from tierguard.controller.options import Endpoint, Options
 from tierguard.controller.reconcile import Reconciler
 from tierguard.guard.model.state import State
+from tierguard.guard.survey import Survey, Surveyed
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 Document = dict[str, Any]
+
+
+def wanted_budgets(surveyed: Iterable[Surveyed], state: State, now: datetime = NOW) -> list[Document]:
+    """The budgets that the operator would keep, of all namespaces."""
+    parts = sorted(Survey.of(surveyed).parts, key=lambda part: part.namespace)
+    return [dict(budget) for part in parts for budget in wanted_in(part, state, now)]
 
 
 class Recorder:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.e2e import manifests
+from tests.unit.operators import wanted_budgets
 from tierguard.cli.picture import picture
-from tierguard.controller.budgets.wanted import wanted_budgets
 from tierguard.disruption import Budget, allowed_when_healthy
 from tierguard.guard.rules.coverage import controllers_of, pod_labels
 from tierguard.guard.survey import survey
@@ -53,7 +53,7 @@ def autoscaler(minimum: int, name: str = "core") -> Document:
 
 def wanted(*everything: Document) -> list[Document]:
     state = picture([{"kind": "Namespace", "metadata": {"name": PLACE}}, *everything])
-    return [dict(budget) for budget in wanted_budgets(survey(state, NOW), state, NOW)]
+    return wanted_budgets(survey(state, NOW), state, NOW)
 
 
 def owners(budgets: Sequence[Document]) -> list[str]:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.e2e import manifests
+from tests.unit.operators import wanted_budgets
 from tierguard.api.kinds import FREEZE
-from tierguard.controller.budgets.wanted import budget_name, wanted_budgets
+from tierguard.controller.budgets.wanted import budget_name
 from tierguard.controller.certificates.authority import make_authority, make_leaf
 from tierguard.controller.options import Endpoint
 from tierguard.controller.status.holds import Seen, freeze_status
@@ -41,7 +42,7 @@ def maintain(maximum: int | str = 1) -> dict[str, Any]:
 
 
 def wanted(known: State) -> list[dict[str, Any]]:
-    return [dict(budget) for budget in wanted_budgets(survey(known, NOW), known, NOW)]
+    return wanted_budgets(survey(known, NOW), known, NOW)
 
 
 def test_a_workload_without_a_budget_is_to_have_one() -> None:

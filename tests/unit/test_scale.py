@@ -10,9 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e import manifests
-from tests.unit.operators import NOW, Document, known, operator
+from tests.unit.operators import NOW, Document, known, operator, wanted_budgets
 from tierguard.cli.picture import picture
-from tierguard.controller.budgets.wanted import wanted_budgets
 from tierguard.controller.events.rate_limit import A_SECOND, BURST, URGENT_A_SECOND, URGENT_BURST
 from tierguard.controller.loop import LEAST_PAUSE, LONGEST_REST, rest
 from tierguard.controller.reconcile import Reconciler
@@ -133,4 +132,4 @@ def test_a_pass_with_nothing_new_looks_at_the_clock_alone_and_one_change_costs_i
 
 
 def budgets(reconciler: Reconciler, state: State) -> list[Document]:
-    return list(map(dict, wanted_budgets(reconciler._scan.survey(state, {}, NOW), state, NOW)))
+    return wanted_budgets(reconciler._scan.survey(state, {}, NOW), state, NOW)

@@ -60,7 +60,7 @@ def test_a_stored_workload_takes_little_memory_also_after_it_was_read() -> None:
     read = (tracemalloc.get_traced_memory()[0] - before) / NUMBER
     print(f"a workload: {kept:.0f} bytes, after it was read {read:.0f}")
     assert kept < MOST_OF_ONE
-    opened = sum("pod" in subject.workload.__dict__ for subject in there.members)
+    opened = sum("pods" in subject.workload.__dict__ for subject in there.members)
     assert opened <= MOST_OPENED
     assert read < 1.5 * MOST_OF_ONE + 15_000 * MOST_OPENED / NUMBER
 
@@ -105,7 +105,7 @@ def test_a_workload_whose_parts_were_dropped_works_them_out_again() -> None:
         other = Workload.of(pack_workload(stored(number)))
         assert other is not None
         assert other.pod.containers
-    assert "pod" not in first.__dict__
+    assert "pods" not in first.__dict__
     assert first.pod == pod
     assert state.workload("Deployment", "team-000", "service-0000") is None
 

@@ -1,4 +1,4 @@
-"""Objects that the operator keeps as it wants them, whoever changes them meanwhile, without a write where nobody did."""
+"""Objects that the operator keeps as it wants them. One is written only if another is wanted, or somebody changed it."""
 
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -11,8 +11,13 @@ LOOK = timedelta(seconds=60)
 """How often to look whether somebody else changed it."""
 
 
+def lately(looked: datetime | None, now: datetime) -> bool:
+    """Whether the last look, at `looked`, is so recent that there is no need to look again."""
+    return looked is not None and timedelta() <= now - looked < LOOK
+
+
 class Writer(Protocol):
-    """What of the client is needed."""
+    """The calls of the client that are used."""
 
     def find(self, path: str) -> KubeObject | None:
         """As `Api.find`."""
@@ -37,8 +42,8 @@ class Asserted:
         self._wanted, self._looked = None, None
 
     def stands(self, wanted: Any, now: datetime) -> bool:
-        """Whether `wanted` was written, and looked at a moment ago."""
-        return wanted == self._wanted and self._looked is not None and timedelta() <= now - self._looked < LOOK
+        """Whether `wanted` was written, and the last look at it is recent."""
+        return wanted == self._wanted and lately(self._looked, now)
 
     def keep(
         self, path: str, body: KubeObject, now: datetime, *, wanted: Any = None, made_by_others: bool = False
@@ -71,10 +76,5 @@ class Asserted:
         return (
             (objects.uid(stored), objects.generation(stored)) == known
             and objects.labels(body).items() <= objects.labels(stored).items()
-            and _owners(body) <= _owners(stored)
+            and objects.owner_uids(body) <= objects.owner_uids(stored)
         )
-
-
-def _owners(obj: KubeObject) -> set[str]:
-    owners = objects.sequence(obj, "metadata", "ownerReferences")
-    return {str(objects.value(owner, "uid")) for owner in owners}

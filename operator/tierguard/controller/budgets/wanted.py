@@ -6,7 +6,7 @@ from what is stored alone, so that an operator that starts again wants the same.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,7 +20,7 @@ from tierguard.guard.model.objects import KubeObject
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import JOB_NAME, Workload
 from tierguard.guard.rules.coverage import SCALED_KINDS, covering, least_pods, pod_labels, wants_budget
-from tierguard.guard.survey import Part, Survey, Surveyed
+from tierguard.guard.survey import Part, Surveyed
 from tierguard.guard.tiers.neighbours import Neighbours, neighbours
 from tierguard.labels import LabelSelector
 
@@ -49,14 +49,8 @@ class _Candidate:
         return {_place(workload) for workload in found if self.covers(workload)}
 
 
-def wanted_budgets(surveyed: Iterable[Surveyed], state: State, now: datetime) -> Iterator[KubeObject]:
-    """The PodDisruptionBudgets that should exist, for server-side apply, in a stable order."""
-    for part in sorted(Survey.of(surveyed).parts, key=lambda part: part.namespace):
-        yield from wanted_in(part, state, now)
-
-
 def wanted_in(part: Part, state: State, now: datetime) -> Iterator[KubeObject]:
-    """The same of one namespace."""
+    """The PodDisruptionBudgets that should exist in one namespace, for server-side apply, in a stable order."""
     there = neighbours(part.namespace, state.namespaces.get(part.namespace, {}), state)
     candidates = (_candidate(subject, there, state, now) for subject in part.surveyed)
     yield from map(_budget, _apart([one for one in candidates if one is not None], there))

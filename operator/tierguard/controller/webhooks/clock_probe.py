@@ -136,9 +136,8 @@ class ClockKeeper:
         name = self._options.clock_policy
         wanted = clock_policy(name, selection, now, armed=self._armed)
         path = f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{name}"
-        self._policy.keep(
-            path, wanted, now, made_by_others=True
-        )  # by the chart, where admissionPolicies.enabled is true
+        # The chart makes it, where admissionPolicies.enabled is true.
+        self._policy.keep(path, wanted, now, made_by_others=True)
 
     def _judge(self, found: Reading) -> None:
         if found is self.reading:

@@ -7,12 +7,12 @@ cannot know, it leaves alone: a freeze that lets through any of what such reques
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from tierguard.api.scope import AllowedKind
 from tierguard.cluster.client import Api
-from tierguard.controller.asserted import LOOK, Asserted
+from tierguard.controller.asserted import Asserted, lately
 from tierguard.controller.options import Options
 from tierguard.controller.webhooks import conditions
 from tierguard.controller.webhooks.about import unknown_namespace
@@ -105,7 +105,7 @@ class ClocklessKeeper:
         """Write what changed, or was changed, with an owner reference by `owner`. Raises ApiError."""
         options = self._options
         if not options.clock_probe_seconds:
-            if self._looked is None or not timedelta() <= now - self._looked < LOOK:
+            if not lately(self._looked, now):
                 self._remove()
                 self._looked = now
             return

@@ -214,12 +214,7 @@ def restarts_unpinned(old: Workload, new: Workload, immutable_tags: tuple[str, .
 
 def gains_owner(old: KubeObject, new: KubeObject) -> bool:
     """Whether `new` has an owner that `old` had not: a dangling owner makes the garbage collector delete the object."""
-    owners = objects.owners(new)
-    if not owners:
-        return False  # nearly always
-    before = {str(objects.value(owner, "uid")) for owner in objects.owners(old)}
-    after = {str(objects.value(owner, "uid")) for owner in owners}
-    return not after <= before
+    return bool(objects.owners(new)) and not objects.owner_uids(new) <= objects.owner_uids(old)
 
 
 def being_deleted(obj: KubeObject) -> bool:

@@ -32,6 +32,10 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BRACE = ord("{")
 
 
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for what is no JSON."""
+
+
 class Unreadable(Exception):  # noqa: N818 - it leads to the third outcome
     """A part of an object that was left undecoded turns out to be no JSON."""
 
@@ -96,7 +100,7 @@ def decoded(found: Any) -> Any:
     if found.__class__ is Raw:
         try:
             return _ANYTHING.decode(found)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NO_JSON as error:
             raise unreadable(error) from None
     if found.__class__ is Fields:
         return {key: decoded(each) for key, each in found.items()}
@@ -109,7 +113,7 @@ def _opened(found: msgspec.Raw) -> Any:
         return decoded(found)
     try:
         return Fields(_FIELDS.decode(found))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NO_JSON as error:
         raise unreadable(error) from None
 
 
@@ -178,6 +182,11 @@ def annotations(obj: KubeObject) -> Mapping[str, str]:
 def owners(obj: KubeObject) -> Sequence[Any]:
     """`metadata.ownerReferences`."""
     return sequence(_metadata(obj), "ownerReferences")
+
+
+def owner_uids(obj: KubeObject) -> frozenset[str]:
+    """The uids in them."""
+    return frozenset(str(value(owner, "uid")) for owner in owners(obj))
 
 
 def name(obj: KubeObject) -> str:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from tierguard.guard.model import objects
 from tierguard.guard.model.container_spec import Typed
 from tierguard.guard.model.containers import Container, containers
@@ -51,10 +49,7 @@ class PodTemplate:
     def _typed(self) -> _Template:
         if self._found.__class__ is not objects.Raw:
             return _Template(spec=POD_SPEC.of(self.fields.get("spec")))
-        try:
-            return _TEMPLATE.decoded(self._found)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise objects.unreadable(error) from None
+        return _TEMPLATE.decoded(self._found)
 
     @once
     def metadata(self) -> Mapping[str, Any]:

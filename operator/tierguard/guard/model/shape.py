@@ -11,7 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from tierguard.guard.model.memory import Memory
-from tierguard.guard.model.objects import unreadable
+from tierguard.guard.model.objects import NO_JSON, decoded, unreadable
 
 T = TypeVar("T")
 
@@ -30,11 +30,13 @@ class Shape(Generic[T]):
         self._empty: T = self._decoder.decode(b"[]" if many else b"{}")
 
     def decoded(self, content: msgspec.Raw | bytes) -> T:
-        """The value in JSON. Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError for what is no JSON."""
+        """The value in JSON, without the parts that do not fit. Raises Unreadable for what is no JSON."""
         try:
             return self._decoder.decode(content)
         except msgspec.ValidationError:
-            return self._made(msgspec.json.decode(content))
+            return self._made(decoded(msgspec.Raw(bytes(content))))
+        except NO_JSON as error:
+            raise unreadable(error) from None
 
     def of(self, found: Any) -> T:
         """The value in what was decoded already, without the parts that do not fit.
@@ -69,10 +71,7 @@ class Part(Generic[T]):
             return self._empty
         found = self._memory.get(key)
         if found is None:
-            try:
-                found = self._shape.decoded(key)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise unreadable(error) from None
+            found = self._shape.decoded(key)
             self._memory.put(key, found)
         return found
 

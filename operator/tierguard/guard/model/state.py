@@ -12,6 +12,7 @@ from typing import Any
 
 from tierguard.disruption import Budget
 from tierguard.guard.model import objects
+from tierguard.guard.model.answers import Known, answered
 from tierguard.guard.model.facts import AUTOSCALER_KINDS, Autoscaler, Node, PlacedPod
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.identities import Identities
@@ -64,6 +65,8 @@ class Revision:
 
 MOST_LATELY = 256
 """Changes of a namespace's workloads that are remembered one by one. After more, all that was worked out is made again."""
+MOST_INDEXES = 50_000
+"""Indexes that are kept: several of each namespace."""
 UNCHANGED = Revision()
 """Of a namespace in which nothing has changed yet."""
 
@@ -105,7 +108,7 @@ class State:
     revisions: dict[str, Revision] | None = None
     """By namespace, how often its workloads changed, and which did lately. None for a state that somebody may change in
     place: nothing that is worked out from one is kept."""
-    indexes: dict[Any, tuple[Any, Any]] = field(default_factory=dict)
+    indexes: Known = field(default_factory=dict)
     """What was worked out, with what it was worked out from (`tiers.neighbours`, `indexed`)."""
 
     instead: Instead | None = None
@@ -128,10 +131,7 @@ class State:
         """`make(source)`, kept under `key` as long as `source` is the same object."""
         if self.revisions is None:
             return make(source)
-        kept = self.indexes.get(key)
-        if kept is None or kept[0] is not source:
-            kept = self.indexes[key] = (source, make(source))
-        return kept[1]
+        return answered(self.indexes, key, (source,), lambda: make(source), MOST_INDEXES)
 
     def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
         """The workload of that name, if it is known."""

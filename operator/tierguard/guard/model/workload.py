@@ -103,7 +103,7 @@ class Workload(Struct, frozen=True, dict=True):
         except ValueError:
             return LabelSelector(nothing=True)
 
-    @once
+    @property
     def pod(self) -> PodSpec:
         """What is read of the `spec` of its pods."""
         return self.pods.pod
@@ -219,7 +219,7 @@ class Opened:
 
 
 MOST_OPENED = 64
-_LARGE = ("spec", "pods", "pod", "around")
+_LARGE = ("spec", "pods", "around")
 opened = Opened(MOST_OPENED)
 
 

@@ -1,4 +1,4 @@
-"""What does a change of a workload do? Its kinds, and all else that freezes and windows ask about it."""
+"""What a change of a workload does: its kinds, and everything else that freezes and windows ask about it."""
 
 from datetime import datetime
 
@@ -25,7 +25,7 @@ from tierguard.guard.tiers.deletion import ALLOW_DELETION, announces
 
 
 class What(Struct, frozen=True):
-    """What a change does: its kinds, whether it announces a deletion, and what it counts as besides to freezes."""
+    """What a change does: its kinds, whether it announces a deletion, and the further kinds that freezes hold it as."""
 
     kinds: tuple[ChangeKind, ...]
     announcing: bool = False
@@ -59,11 +59,18 @@ def what_it_does(
 
 
 def template_alone(old: Workload, new: Workload, state: State, available_since: datetime | None) -> What:
-    """The same where nothing but the template differs, so that nothing else needs to be asked."""
+    """What a change does that changes nothing but the pod template: no other question is asked."""
     return What(kinds_of_template(old, new, lambda: available_since is not None, state.immutable_tags))
 
 
-_SAME = ("labels", "ownerReferences", "finalizers", "deletionTimestamp")
+def selected_alike(old: Workload, new: Workload) -> bool:
+    """Whether everything that classifies, selects and ties is the same on both sides."""
+    return (
+        old.labels == new.labels
+        and old.template_labels == new.template_labels
+        and old.pods.same_claims(new.pods)
+        and objects.owners(old.raw) == objects.owners(new.raw)
+    )
 
 
 def only_template(change: Change, old: Workload, new: Workload) -> bool:
@@ -75,23 +82,23 @@ def only_template(change: Change, old: Workload, new: Workload) -> bool:
         return False
     if old.entry.template != TEMPLATE or old.raw.keys() != new.raw.keys():
         return False
-    return _same_metadata(old, new) and _same_around(old, new)
+    return selected_alike(old, new) and _same_metadata(old, new) and _same_around(old, new)
 
 
 def _same_metadata(old: Workload, new: Workload) -> bool:
     before, after = old.raw.get("metadata"), new.raw.get("metadata")
     if before.__class__ is not dict or after.__class__ is not dict or before.get("deletionTimestamp"):
         return False
-    if any(before.get(field) != after.get(field) for field in _SAME):
+    if "deletionTimestamp" in after or before.get("finalizers") != after.get("finalizers"):
         return False
     return objects.annotations(old.raw).get(ALLOW_DELETION) == objects.annotations(new.raw).get(ALLOW_DELETION)
 
 
 def _same_around(old: Workload, new: Workload) -> bool:
     mine, others = old.spec, new.spec
-    if mine.keys() != others.keys() or any(found != others[key] for key, found in mine.items() if key != TEMPLATE[1]):
-        return False
-    return old.template_labels == new.template_labels and old.pods.same_claims(new.pods)
+    return mine.keys() == others.keys() and all(
+        found == others[key] for key, found in mine.items() if key != TEMPLATE[1]
+    )
 
 
 def _status_by_hand(change: Change, before: Classified | None, state: State) -> list[Finding]:

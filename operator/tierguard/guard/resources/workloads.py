@@ -37,7 +37,7 @@ from tierguard.guard.resources.resource import (
     Tie,
 )
 from tierguard.guard.resources.surroundings import gone_already
-from tierguard.guard.resources.workload_change import only_template, template_alone, what_it_does
+from tierguard.guard.resources.workload_change import only_template, selected_alike, template_alone, what_it_does
 from tierguard.guard.rules.evaluate import judge
 from tierguard.guard.tiers.classify import Classified, stand
 from tierguard.guard.tiers.deletion import unannounced
@@ -61,7 +61,7 @@ def evaluate_workload(change: Change, state: State, now: datetime) -> Decision:
         raise Undecidable(message)
     before, earlier = (None, ()) if old is None else stand(old, change.namespace, namespace_labels, state)
     plain = old is not None and new is not None and only_template(change, old, new)
-    if new is not None and before is not None and (plain or _selected_alike(before.workload, new)):
+    if new is not None and before is not None and (plain or selected_alike(before.workload, new)):
         after: Classified | None = before.alike(new)
         later = earlier
         sides: tuple[Classified, ...] = (before,)  # what selects the one selects the other
@@ -202,16 +202,6 @@ def _note(
         return "suspending a Job deletes its pods"
     unpinned = old is not None and new is not None and restarts_unpinned(old, new, state.immutable_tags)
     return "a restart, but of images without digests" if unpinned else ""
-
-
-def _selected_alike(old: Workload, new: Workload) -> bool:
-    """Whether everything that classifies, selects and ties is the same on both sides."""
-    return (
-        old.labels == new.labels
-        and old.template_labels == new.template_labels
-        and old.pods.same_claims(new.pods)
-        and objects.owners(old.raw) == objects.owners(new.raw)
-    )
 
 
 def _available_since(change: Change, old: Workload | None, new: Workload | None, state: State) -> datetime | None:

@@ -14,7 +14,7 @@ from tierguard.guard.model.decision import Effect
 from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.state import State, WorkloadKey
 from tierguard.guard.model.workload import Workload
-from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
+from tierguard.guard.rules.rule import AUTHORED, Reads, Situation, Violation
 from tierguard.guard.tiers.classified import alone
 from tierguard.guard.tiers.neighbours import neighbours
 
@@ -43,10 +43,7 @@ class Dependencies:
     id: ClassVar[RuleId] = RuleId.DEPENDENCIES
     block: ClassVar[str] = "dependencies"
     kinds: ClassVar[frozenset[str]] = AUTHORED
-
-    def by_frame(self, _: State) -> bool:
-        """It reads more."""
-        return False
+    reads: ClassVar[Reads] = Reads.MORE
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation an entry, in the order of the entries."""
@@ -147,4 +144,4 @@ def _meant(kind: str | None, namespace: str, name: str, state: State) -> tuple[t
             found = there.behind(name)
         return tuple(((w.kind, w.namespace, w.name), alone(w, namespace, labels, state, 0).tier) for w in found)
 
-    return there.answers.to(("depends on", kind, name), find)
+    return there.once_for(("depends on", kind, name), find)

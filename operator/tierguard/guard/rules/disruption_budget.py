@@ -25,7 +25,7 @@ from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.coverage import FEWEST, SCALED_KINDS, controllers_of, covering, least_pods, wants_budget
-from tierguard.guard.rules.rule import Situation, Violation
+from tierguard.guard.rules.rule import Reads, Situation, Violation
 from tierguard.guard.tiers.neighbours import neighbours
 from tierguard.labels import LabelSelector
 
@@ -55,10 +55,7 @@ class DisruptionBudget:
     id: ClassVar[RuleId] = RuleId.DISRUPTION_BUDGET
     block: ClassVar[str] = "disruption_budget"
     kinds: ClassVar[frozenset[str]] = SCALED_KINDS | {"DaemonSet"}
-
-    def by_frame(self, _: State) -> bool:
-        """It reads more."""
-        return False
+    reads: ClassVar[Reads] = Reads.MORE
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield what is wrong with the budgets. A drain passes DaemonSets over: they need none, but a readable one."""
@@ -201,11 +198,11 @@ def _judged(
         return tuple(_unsound(budget, workload, replicas, settings, state))
     there = neighbours(workload.namespace, state.namespaces.get(workload.namespace, _NO_LABELS), state)
     labels = tuple(workload.template_labels.items())
-    # By identity, each of which is kept beside the answer: neither a budget nor settings are ever changed in place.
-    made_of = (budget, settings, state.autoscalers_in.get(workload.namespace))
-    question = ("budget", workload.kind, workload.name, replicas, labels, *map(id, made_of))
-    answer = there.answers.to(question, lambda: (tuple(_unsound(budget, workload, replicas, settings, state)), made_of))
-    return answer[0]
+    return there.once_for(
+        ("budget", workload.kind, workload.name, replicas, labels),
+        lambda: tuple(_unsound(budget, workload, replicas, settings, state)),
+        (budget, settings, state.autoscalers_in.get(workload.namespace)),
+    )
 
 
 def _unsound(

@@ -14,7 +14,7 @@ from tierguard.guard.model.hold import Policy
 from tierguard.guard.model.memory import Memory
 from tierguard.guard.model.state import State
 from tierguard.guard.rules import RULES, Rule, Violation
-from tierguard.guard.rules.rule import Situation
+from tierguard.guard.rules.rule import Reads, Situation
 from tierguard.guard.tiers.classify import Classified
 
 MOST_VIOLATIONS = 500
@@ -129,6 +129,7 @@ def _by_frame(policy: Policy, asked: tuple[tuple[Rule, RuleBlock], ...], situati
         _FRAMES.put(frame, known)
     found = known.get(key)
     if found is None:
-        framed = ((rule, settings) for rule, settings in asked if rule.by_frame(state))
+        remembered = {Reads.FRAME} if state.nodes else {Reads.FRAME, Reads.FRAME_AND_NODES}
+        framed = ((rule, settings) for rule, settings in asked if rule.reads in remembered)
         found = known[key] = {rule.id: tuple(_check(rule, settings, situation)) for rule, settings in framed}
     return found

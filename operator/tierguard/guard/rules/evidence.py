@@ -10,9 +10,8 @@ from tierguard.api.rule_values import RuleId
 from tierguard.api.rules import EvidenceRule, Proof
 from tierguard.api.scope import ChangeKind
 from tierguard.guard.model import objects
-from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
-from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
+from tierguard.guard.rules.rule import AUTHORED, Reads, Situation, Violation
 
 PREFIX = "evidence.tierguard.io/"
 IMAGES = "images"
@@ -40,10 +39,7 @@ class Evidence:
     id: ClassVar[RuleId] = RuleId.EVIDENCE
     block: ClassVar[str] = "evidence"
     kinds: ClassVar[frozenset[str]] = AUTHORED
-
-    def by_frame(self, _: State) -> bool:
-        """It reads more."""
-        return False
+    reads: ClassVar[Reads] = Reads.MORE
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield what is missing, what is old, and what speaks of other images; nothing for changes that roll nothing out."""

@@ -10,8 +10,7 @@ from tierguard.api.rules import ImagesRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.images import ImageReference
 from tierguard.guard.model.pod import VOLUMES
-from tierguard.guard.model.state import State
-from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
+from tierguard.guard.rules.rule import EVERY_KIND, Reads, Situation, Violation
 
 _SHOWN = 45
 _LONGEST = 1024
@@ -33,10 +32,7 @@ class Images:
     id: ClassVar[RuleId] = RuleId.IMAGES
     block: ClassVar[str] = "images"
     kinds: ClassVar[frozenset[str]] = EVERY_KIND
-
-    def by_frame(self, _: State) -> bool:
-        """It reads more."""
-        return False
+    reads: ClassVar[Reads] = Reads.MORE
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation a container or volume and reason, containers first."""

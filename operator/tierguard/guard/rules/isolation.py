@@ -9,7 +9,7 @@ from tierguard.api.rules import IsolationRule
 from tierguard.guard.model.by_labels import ByLabels
 from tierguard.guard.model.state import NETWORK_POLICY, State
 from tierguard.guard.model.workload import Workload
-from tierguard.guard.rules.rule import SERVING, Situation, Violation
+from tierguard.guard.rules.rule import SERVING, Reads, Situation, Violation
 from tierguard.labels import LabelSelector
 
 
@@ -24,10 +24,7 @@ class Isolation:
     id: ClassVar[RuleId] = RuleId.ISOLATION
     block: ClassVar[str] = "isolation"
     kinds: ClassVar[frozenset[str]] = SERVING
-
-    def by_frame(self, _: State) -> bool:
-        """It reads more."""
-        return False
+    reads: ClassVar[Reads] = Reads.MORE
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation."""

@@ -7,8 +7,7 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import RuleId
 from tierguard.api.rules import PriorityRule
 from tierguard.guard.model import objects
-from tierguard.guard.model.state import State
-from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
+from tierguard.guard.rules.rule import AUTHORED, Reads, Situation, Violation
 
 
 class Priority:
@@ -21,10 +20,7 @@ class Priority:
     id: ClassVar[RuleId] = RuleId.PRIORITY
     block: ClassVar[str] = "priority"
     kinds: ClassVar[frozenset[str]] = AUTHORED
-
-    def by_frame(self, _: State) -> bool:
-        """It reads the pods alone."""
-        return True
+    reads: ClassVar[Reads] = Reads.FRAME
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation."""

@@ -10,8 +10,7 @@ from tierguard.api.rule_values import Presence, RuleId
 from tierguard.api.rules import ProbesRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.containers import Container
-from tierguard.guard.model.state import State
-from tierguard.guard.rules.rule import SERVING, Situation, Violation
+from tierguard.guard.rules.rule import SERVING, Reads, Situation, Violation
 
 _PERIOD_SECONDS = 10
 _FAILURE_THRESHOLD = 3
@@ -41,10 +40,7 @@ class Probes:
     id: ClassVar[RuleId] = RuleId.PROBES
     block: ClassVar[str] = "probes"
     kinds: ClassVar[frozenset[str]] = SERVING
-
-    def by_frame(self, _: State) -> bool:
-        """It reads the pods alone."""
-        return True
+    reads: ClassVar[Reads] = Reads.FRAME
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation a container and reason."""

@@ -8,8 +8,7 @@ from tierguard.api.rule_values import RuleId
 from tierguard.api.rules import ReplicasRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.facts import Autoscaler
-from tierguard.guard.model.state import State
-from tierguard.guard.rules.rule import Situation, Violation
+from tierguard.guard.rules.rule import Reads, Situation, Violation
 
 _FIELDS = {"HorizontalPodAutoscaler": "minReplicas", "ScaledObject": "minReplicaCount"}
 
@@ -28,10 +27,7 @@ class Replicas:
     id: ClassVar[RuleId] = RuleId.REPLICAS
     block: ClassVar[str] = "replicas"
     kinds: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet"})
-
-    def by_frame(self, _: State) -> bool:
-        """It reads more."""
-        return False
+    reads: ClassVar[Reads] = Reads.MORE
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation."""

@@ -8,8 +8,7 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import ResourceName, RuleId
 from tierguard.api.rules import ResourcesRule
 from tierguard.guard.model.containers import Container
-from tierguard.guard.model.state import State
-from tierguard.guard.rules.rule import AUTHORED, Situation, Violation
+from tierguard.guard.rules.rule import AUTHORED, Reads, Situation, Violation
 
 _QUANTITY = re.compile(r"\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?", re.ASCII)
 
@@ -31,10 +30,7 @@ class Resources:
     id: ClassVar[RuleId] = RuleId.RESOURCES
     block: ClassVar[str] = "resources"
     kinds: ClassVar[frozenset[str]] = AUTHORED
-
-    def by_frame(self, _: State) -> bool:
-        """It reads the pods alone."""
-        return True
+    reads: ClassVar[Reads] = Reads.FRAME
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation a container and reason, which lists what is missing."""

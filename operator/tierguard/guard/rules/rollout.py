@@ -9,8 +9,7 @@ from tierguard.api.rules import RolloutRule
 from tierguard.disruption import daemon_set_bounds, rolling_update_bounds, stateful_set_unavailable
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect
-from tierguard.guard.model.state import State
-from tierguard.guard.rules.rule import SERVING, Situation, Violation
+from tierguard.guard.rules.rule import SERVING, Reads, Situation, Violation
 
 _BEYOND_COUNTING = 2**31  # more pods than any replicas can say
 _REVISIONS = 10
@@ -48,10 +47,7 @@ class Rollout:
     id: ClassVar[RuleId] = RuleId.ROLLOUT
     block: ClassVar[str] = "rollout"
     kinds: ClassVar[frozenset[str]] = SERVING
-
-    def by_frame(self, _: State) -> bool:
-        """It reads the spec around the pods, and how many there are."""
-        return True
+    reads: ClassVar[Reads] = Reads.FRAME
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation of what a rollout takes away, and one each of what it waits for and keeps."""

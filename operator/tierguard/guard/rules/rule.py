@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from enum import Enum
 from typing import ClassVar, Protocol
 
 from msgspec import Struct
@@ -20,6 +21,14 @@ AUTHORED = SERVING | {"CronJob"}
 """Kinds that people write, and whose pods come and go."""
 EVERY_KIND = frozenset(WORKLOAD_KINDS)
 """All kinds that have pods, and pods themselves."""
+
+
+class Reads(Enum):
+    """What the verdict of a rule goes by. One that goes by the frame alone is remembered (`evaluate`)."""
+
+    FRAME = "kind, frame of the pods, spec around them (`PodTemplate.frame`, `Workload.around`) and least replicas"
+    FRAME_AND_NODES = "the same, and where there are nodes to look at, these and what is on them"
+    MORE = "anything in the situation"
 
 
 class Situation(Struct, frozen=True):
@@ -65,13 +74,8 @@ class Rule(Protocol):
     """The attribute of `tierguard.api.rules.Rules` that switches it on and holds its settings."""
     kinds: ClassVar[frozenset[str]]
     """The kinds of workload that it can judge."""
-
-    def by_frame(self, state: State) -> bool:
-        """Whether `check` reads nothing but the settings, and the workload's kind, frame, spec around it and least replicas.
-
-        See `PodTemplate.frame` and `Workload.around`. Then its verdict is remembered.
-        """
-        ...
+    reads: ClassVar[Reads]
+    """What its verdict goes by, beside the settings."""
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield what is wrong with the situation's subject under `settings`, in a stable order."""

@@ -12,8 +12,7 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.container_spec import ContainerSpec, EnvFrom, EnvVar
 from tierguard.guard.model.memory import Memory
 from tierguard.guard.model.pod import CONTAINER_PARTS
-from tierguard.guard.model.state import State
-from tierguard.guard.rules.rule import EVERY_KIND, Situation, Violation
+from tierguard.guard.rules.rule import EVERY_KIND, Reads, Situation, Violation
 
 _SHOWN = 32
 MOST_TOLD = 20
@@ -54,10 +53,7 @@ class Secrets:
     id: ClassVar[RuleId] = RuleId.SECRETS
     block: ClassVar[str] = "secrets"
     kinds: ClassVar[frozenset[str]] = EVERY_KIND
-
-    def by_frame(self, _: State) -> bool:
-        """It reads more."""
-        return False
+    reads: ClassVar[Reads] = Reads.MORE
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation a container and reason. Values are never told."""

@@ -8,8 +8,7 @@ from tierguard.api.rule_values import RuleId
 from tierguard.api.rules import TerminationRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.containers import Container
-from tierguard.guard.model.state import State
-from tierguard.guard.rules.rule import SERVING, Situation, Violation
+from tierguard.guard.rules.rule import SERVING, Reads, Situation, Violation
 
 _GRACE_PERIOD_SECONDS = 30
 _FIELD = "terminationGracePeriodSeconds"
@@ -28,10 +27,7 @@ class Termination:
     id: ClassVar[RuleId] = RuleId.TERMINATION
     block: ClassVar[str] = "termination"
     kinds: ClassVar[frozenset[str]] = SERVING
-
-    def by_frame(self, _: State) -> bool:
-        """It reads the pods alone."""
-        return True
+    reads: ClassVar[Reads] = Reads.FRAME
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation of the pod's own time, then at most one a container and reason."""

@@ -8,10 +8,9 @@ from tierguard.api.rule_values import RuleId, Unsatisfiable
 from tierguard.api.rules import TopologySpreadRule
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect
-from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules import topology as placement
-from tierguard.guard.rules.rule import Situation, Violation
+from tierguard.guard.rules.rule import Reads, Situation, Violation
 
 _FIELD = f"spec.template.spec.{placement.CONSTRAINTS}"
 _IGNORE, _HONOR = "Ignore", "Honor"
@@ -37,10 +36,7 @@ class TopologySpread:
     id: ClassVar[RuleId] = RuleId.TOPOLOGY_SPREAD
     block: ClassVar[str] = "topology_spread"
     kinds: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet"})
-
-    def by_frame(self, state: State) -> bool:
-        """Where no nodes are known, what is written is all there is to judge."""
-        return not state.nodes
+    reads: ClassVar[Reads] = Reads.FRAME_AND_NODES
 
     def check(self, situation: Situation, settings: ApiModel) -> Iterator[Violation]:
         """Yield at most one violation of what is written for each key, in the policy's order, then what nodes make of it."""

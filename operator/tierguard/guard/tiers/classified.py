@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from operator import is_
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from tierguard.guard.model.answers import Known, answered
 from tierguard.guard.model.hold import Hold, Policy
 from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.scope import GUARDED_TIERS, tier_of_label
@@ -14,7 +14,7 @@ from tierguard.guard.model.workload import Workload
 
 T = TypeVar("T")
 
-_MOST_FOUND_OUT = 32
+_MOST_KNOWN = 32
 """Answers about one place that are remembered."""
 _DEEPEST_OWNER = 3
 """Pod, Job, CronJob; Pod, ReplicaSet, Deployment. Owner references can also be forged into a circle."""
@@ -29,26 +29,17 @@ class Classified:
     namespace_labels: Labels
     policies: tuple[Policy, ...]
     owner: "Classified | None" = None
-    found_out: dict[Hashable, tuple[tuple[object, ...], Any]] = field(
-        init=False, default_factory=dict, compare=False, repr=False
-    )
-    """What was found out about all that is in this place, and of what. Shared by what is alike."""
+    known: Known = field(init=False, default_factory=dict, compare=False, repr=False)
+    """What was found out about all that is in this place. Shared by what is alike."""
 
     def once_for(self, question: Hashable, made_of: tuple[object, ...], find: Callable[[], T]) -> T:
         """What `find` says, which goes by the place, the question and `made_of` (by identity) alone."""
-        known = self.found_out.get(question)
-        if known is not None and all(map(is_, known[0], made_of)):
-            return known[1]  # type: ignore[no-any-return]
-        found = find()
-        if len(self.found_out) >= _MOST_FOUND_OUT:
-            self.found_out.clear()
-        self.found_out[question] = (made_of, found)
-        return found
+        return answered(self.known, question, made_of, find, _MOST_KNOWN)
 
     def alike(self, workload: Workload) -> "Classified":
         """`workload` in the same place: one with the same labels, pods' labels and owners."""
         found = Classified(workload, self.tier, self.namespace_labels, self.policies, self.owner)
-        object.__setattr__(found, "found_out", self.found_out)
+        object.__setattr__(found, "known", self.known)
         return found
 
     @property

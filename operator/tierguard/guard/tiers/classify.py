@@ -38,17 +38,19 @@ def stand(
 
     def find() -> tuple[Classified, tuple[Classified, ...]]:
         found = classify(workload, namespace, namespace_labels, state)
-        # Without the object: what is remembered would keep the whole review.
-        return found.alike(Workload(workload.entry, {})), ties(found, namespace, state)
+        return found, ties(found, namespace, state)
+
+    def find_for_all_alike() -> tuple[Classified, tuple[Classified, ...]]:
+        found, tied = find()
+        return found.alike(Workload(workload.entry, {})), tied  # with the object the whole review would be kept
 
     if state.revisions is None or objects.owners(workload.raw):
-        found = classify(workload, namespace, namespace_labels, state)
-        return found, ties(found, namespace, state)
+        return find()
     question = (
         *(workload.kind, workload.name, workload.claims),
         *(tuple(workload.labels.items()), tuple(workload.template_labels.items())),
     )
-    like, tied = neighbours(namespace, namespace_labels, state).answers.to(question, find)
+    like, tied = neighbours(namespace, namespace_labels, state).once_for(question, find_for_all_alike)
     return like.alike(workload), tied
 
 

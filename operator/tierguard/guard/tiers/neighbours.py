@@ -6,11 +6,13 @@ that change (`State.revisions`); it is made again when anything else changes of 
 """
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from operator import is_
+from typing import Any, TypeVar
 
+from tierguard.guard.model.answers import Known, answered
 from tierguard.guard.model.by_labels import Pair, is_text
 from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.once import once
@@ -18,14 +20,17 @@ from tierguard.guard.model.references import EVERYTHING
 from tierguard.guard.model.scope import GUARDED_TIERS
 from tierguard.guard.model.state import UNCHANGED, State, WorkloadKey
 from tierguard.guard.model.workload import Workload
-from tierguard.guard.tiers.answers import Answers
 from tierguard.guard.tiers.classified import Classified, alone
 from tierguard.guard.tiers.filed import Filed
 from tierguard.guard.tiers.ties import adopts_by, behind, owners, pairs
 from tierguard.labels import LabelSelector
 
+T = TypeVar("T")
+
 MOST_NAMESPACES = 5_000
 """Namespaces whose index is kept. With more, all are made again as they are needed."""
+MOST_KNOWN = 1_000
+"""Answers of one index that are kept."""
 MOST_SERVED = 200
 """Workloads behind one Service that are looked at to tell which freezes select them."""
 
@@ -40,13 +45,17 @@ class Neighbours:
         self.namespace = namespace
         self._labels = labels
         self._following = threading.Lock()
-        self.answers = Answers()
+        self._known: Known = {}
         self._services = dict(state.services_in.get(namespace, {}))
         self._pull_secrets = dict(state.pull_secrets_in.get(namespace, {}))
         self._base = {
             (workload.kind, namespace, workload.name): alone(workload, namespace, labels, state)
             for workload in state.in_namespace(namespace)
         }
+
+    def once_for(self, question: Hashable, find: Callable[[], T], made_of: tuple[object, ...] = ()) -> T:
+        """What `find` says, which goes by this index, the question and `made_of` (by identity) alone."""
+        return answered(self._known, question, made_of, find, MOST_KNOWN)
 
     @once
     def _members(self) -> dict[WorkloadKey, Classified]:
@@ -211,7 +220,7 @@ class Neighbours:
             if not places:
                 return True  # nearly always
             followed = all(self._follow(place, state) for place in places)
-            self.answers.forget()
+            self._known = {}  # another one: what was found out before does not get into it
             return followed
 
     def _follow(self, place: WorkloadKey, state: State) -> bool:
@@ -227,11 +236,7 @@ class Neighbours:
         return True
 
     def _put(
-        self,
-        kept: dict[WorkloadKey, Classified],
-        names: Iterable[str],
-        place: WorkloadKey,
-        subject: Classified | None,
+        self, kept: dict[WorkloadKey, Classified], names: Iterable[str], place: WorkloadKey, subject: Classified | None
     ) -> None:
         if subject is not None:
             kept[place] = subject
@@ -253,12 +258,11 @@ class Neighbours:
             tier = None if subject is None else subject.tier
             if subject is None or tier not in GUARDED_TIERS:
                 continue
-            labels = subject.workload.template_labels
-            for name, selector in self._services.items():
-                if selector and selector.items() <= labels.items():
-                    known = self._service_tiers[name]
-                    if (known is None or known > tier) if comes else known == tier:
-                        return True
+            labels = subject.workload.template_labels.items()
+            behind_it = (name for name, selector in self._services.items() if selector and selector.items() <= labels)
+            known = (self._service_tiers[name] for name in behind_it)
+            if any((each is None or each > tier) if comes else each == tier for each in known):
+                return True
         return False
 
 
@@ -272,28 +276,19 @@ def neighbours(namespace: str, labels: Labels, state: State) -> Neighbours:
         return Neighbours(namespace, labels, state)  # made by hand, and perhaps changed in place
     revision = state.revisions.get(namespace, UNCHANGED)
     number = revision.number
-    made_of = (
-        state.workloads_in.get(namespace),
-        state.services_in.get(namespace),
-        state.pull_secrets_in.get(namespace),
-        state.policies,
-        labels,
-    )
+    there = (state.workloads_in, state.services_in, state.pull_secrets_in)
+    made_of = (*(each.get(namespace) for each in there), state.policies, labels)
+    # By identity: each of these is replaced as a whole, or followed by its revision.
     kept = state.indexes.get(namespace)
-    if kept is not None and all(map(_same, kept[0][1:], made_of)):
-        found: Neighbours = kept[1]
-        changed = revision.since(kept[0][0], number)
+    if kept is not None and all(map(is_, kept[0], made_of)):
+        earlier, found = kept[1]
+        changed = revision.since(earlier, number)
         if changed is not None and found.follow(changed, state):
             if changed:
-                state.indexes[namespace] = ((number, *made_of), found)
-            return found
+                state.indexes[namespace] = (made_of, (number, found))
+            return found  # type: ignore[no-any-return]
     if len(state.indexes) >= MOST_NAMESPACES:
         state.indexes.clear()
     made = Neighbours(namespace, labels, state)
-    state.indexes[namespace] = ((number, *made_of), made)
+    state.indexes[namespace] = (made_of, (number, made))
     return made
-
-
-def _same(one: object, other: object) -> bool:
-    """By identity: each of these is replaced as a whole, or followed by its revision."""
-    return one is other
