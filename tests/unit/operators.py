@@ -44,6 +44,9 @@ class Recorder:
     def apply(self, _path: str, body: Document, _manager: str) -> Document:
         return self._count("apply", body)
 
+    def merge(self, path: str, body: Document, _manager: str) -> Document:
+        return self._count("merge", {"kind": path.split("/")[-2], **body})
+
     def create(self, _path: str, body: Document) -> Document:
         return self._count("create", body)
 

@@ -67,6 +67,43 @@ def test_a_rollout_that_comes_with_a_freeze_in_the_middle_of_a_pass_is_listed_as
     assert status["rolloutsInFlight"] == [f"Deployment {PLACE}/payment-core"]
 
 
+def settlement() -> tuple[Document, Document]:
+    """A CronJob of the operation Settlement, and a freeze of that."""
+    metadata = {"name": "settle", "namespace": PLACE, "uid": "c", "labels": {"tierguard.io/operation": "settlement"}}
+    cron_job = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": {}}
+    return cron_job, {**freeze(), "spec": {**freeze()["spec"], "operations": ["Settlement"]}}
+
+
+def test_a_cron_job_is_suspended_by_the_pass_that_says_so_in_the_status_of_the_freeze() -> None:
+    cron_job, declared = settlement()
+    policy = manifests.policy("keep", {"disruptionBudget": {"mode": "Maintain", "maxUnavailable": 1}})
+    there = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLACE}},
+        dict(policy),
+        rolled_out(),
+        cron_job,
+    ]
+    reconciler, recorder, cache = operator(picture(there), there)
+
+    def a_freeze(body: Document) -> None:
+        if body["kind"] == "PodDisruptionBudget":
+            cache.state.freezes = (compile_freeze(declared),)
+            cache.raw["OperationalFreeze"] = {"f": declared}
+
+    recorder.meanwhile = a_freeze
+    assert not reconciler.once().failed
+    assert ("merge", "cronjobs") not in recorder.calls
+
+    recorder.meanwhile = lambda _: None
+    cache.changes.changed(declared)
+    assert not reconciler.once().failed
+    (status,) = statuses(recorder)
+    assert [(one["name"], one["suspendedBefore"]) for one in status["suspended"]] == [("settle", False)]
+    assert recorder.calls[("merge", "cronjobs")] == 1
+    order = [one["kind"] for one in recorder.written]
+    assert order.index("OperationalFreeze") < order.index("cronjobs")
+
+
 def test_a_rollout_that_is_seen_a_moment_after_the_freeze_is_listed_and_a_later_one_is_not() -> None:
     raw, at_rest = freeze(), Seen(surveyed=survey(picture([rolled_out()]), NOW))
     rolling = Seen(surveyed=survey(picture([rolled_out(generation=2)]), NOW))

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,18 +78,17 @@ class Cluster:
     def operator(self) -> SuspensionKeeper:
         """An operator that begins to lead."""
         api: Any = self
-        cache: Any = SimpleNamespace(state=self.state)
-        return SuspensionKeeper(api, cache, "guard")
+        return SuspensionKeeper(api, "guard")
 
 
 def test_it_is_on_record_before_it_is_suspended_and_resumed_by_another_leader_without_the_freeze() -> None:
     cluster = Cluster()
-    cluster.operator().keep(NOW)
+    cluster.operator().keep(cluster.state, NOW)
     assert cluster.writes == [RECORD, JOB]
     cluster.watch()
     cluster.state.freezes = ()
 
-    cluster.operator().keep(END)
+    cluster.operator().keep(cluster.state, END)
 
     assert not cluster.paused
 
@@ -100,7 +98,7 @@ def test_a_forged_manager_resumes_nothing_and_is_told_of() -> None:
     cluster.suspend(MANAGER)
     cluster.watch()
     for now in (NOW, END, END + timedelta(days=1)):
-        cluster.operator().keep(now)
+        cluster.operator().keep(cluster.state, now)
         assert cluster.paused
     assert JOB not in cluster.writes
 
@@ -122,11 +120,11 @@ def test_a_forged_one_counts_as_suspended_before() -> None:
 
 def test_a_lost_record_leaves_it_suspended() -> None:
     cluster = Cluster()
-    cluster.operator().keep(NOW)
+    cluster.operator().keep(cluster.state, NOW)
     cluster.watch()
     cluster.records.clear()
 
-    cluster.operator().keep(END)
+    cluster.operator().keep(cluster.state, END)
 
     assert cluster.paused
 
@@ -135,22 +133,22 @@ def test_a_leader_that_dies_before_it_suspends_loses_nothing() -> None:
     cluster = Cluster()
     cluster.broken = {JOB}
     with pytest.raises(ApiError):
-        cluster.operator().keep(NOW)
+        cluster.operator().keep(cluster.state, NOW)
     assert set(record.read(cluster.records[RECORD])) == {"u"}
     cluster.broken = set()
-    cluster.operator().keep(NOW)
+    cluster.operator().keep(cluster.state, NOW)
     cluster.watch()
-    cluster.operator().keep(END)
+    cluster.operator().keep(cluster.state, END)
     assert not cluster.paused
 
 
 def test_a_watch_that_is_behind_forgets_nothing() -> None:
     cluster = Cluster()
     leader = cluster.operator()
-    leader.keep(END - timedelta(seconds=1))
-    leader.keep(END)  # the freeze is over, and the watch has not shown the suspension yet
+    leader.keep(cluster.state, END - timedelta(seconds=1))
+    leader.keep(cluster.state, END)  # the freeze is over, and the watch has not shown the suspension yet
     cluster.watch()
-    leader.keep(END + timedelta(seconds=1))
+    leader.keep(cluster.state, END + timedelta(seconds=1))
     assert not cluster.paused
 
 
@@ -159,37 +157,37 @@ def test_where_the_record_cannot_be_written_the_freeze_holds_and_the_error_is_to
     cluster.broken = {RECORD}
     leader = cluster.operator()
     with pytest.raises(ApiError):
-        leader.keep(NOW)
+        leader.keep(cluster.state, NOW)
     assert cluster.paused
     cluster.broken = set()
     cluster.watch()
-    leader.keep(NOW)
+    leader.keep(cluster.state, NOW)
     assert set(record.read(cluster.records[RECORD])) == {"u"}
 
 
 def test_what_was_resumed_leaves_the_record_and_what_somebody_suspends_then_stays() -> None:
     cluster = Cluster()
     leader = cluster.operator()
-    leader.keep(NOW)
+    leader.keep(cluster.state, NOW)
     cluster.watch()
-    leader.keep(END)
+    leader.keep(cluster.state, END)
     cluster.watch()
-    leader.keep(END)
+    leader.keep(cluster.state, END)
     assert record.read(cluster.records[RECORD]) == {}
 
     cluster.suspend(MANAGER)
     cluster.watch()
-    leader.keep(END)
+    leader.keep(cluster.state, END)
     assert cluster.paused
 
 
 def test_what_a_person_wants_suspended_stays_and_leaves_the_record() -> None:
     cluster = Cluster()
     leader = cluster.operator()
-    leader.keep(NOW)
+    leader.keep(cluster.state, NOW)
     cluster.suspend("dana")
     cluster.watch()
-    leader.keep(END + record.SETTLED)
+    leader.keep(cluster.state, END + record.SETTLED)
     assert cluster.paused
     assert record.read(cluster.records[RECORD]) == {}
 

@@ -90,7 +90,7 @@ class Reconciler:
         self._scan = Scan()
         self.accountant = Accountant()
         self.teller = Teller(api)
-        self._suspensions = SuspensionKeeper(api, cache, options.namespace)
+        self._suspensions = SuspensionKeeper(api, options.namespace)
         self._statuses = StatusKeeper(api, cache, self.accountant, self.teller, self._suspensions.recorded)
         self._budgets = BudgetKeeper(api, cache, self.teller)
         self._journals = JournalKeeper(api, cache, options.namespace)
@@ -203,8 +203,8 @@ class Reconciler:
             outcome, "status", lambda: self._statuses.keep(state, surveyed, self.configuration.stretches, clock, now)
         ):
             self._step(outcome, "snapshot", self._account.keep)
-        # After the status, which reports each CronJob as it was before.
-        self._step(outcome, "suspensions", lambda: self._suspensions.keep(now))
+        # After the status, and by the same freezes: it reports each CronJob as it was before.
+        self._step(outcome, "suspensions", lambda: self._suspensions.keep(state, now))
         self._step(outcome, "journals", lambda: self._journals.keep(now))
         if outcome.failed:
             outcome.pause = max(RETRY_PAUSE, outcome.retry_after)

@@ -50,11 +50,14 @@ def frozen(world: EmbeddedWorld) -> Iterator[str]:
     freeze = only_in(name, manifests.freeze(f"planted-{name[-6:]}", scope={"tiers": [0, 1, 2]}))
     with world.in_force(freeze):
         world.until("the API server knows the freeze", lambda: compiled(world, freeze["metadata"]["name"]))
+        pipeline = Caller(world, name, CI)
+        # It looks at changed policies once a second.
+        world.until("its policy refuses", lambda: "not now" in planted(pipeline, "Deployment", LAST_YEAR, tries=1))
         yield name
     world.remove_namespace(name)
 
 
-def planted(caller: Caller, kind: str, when: datetime) -> str:
+def planted(caller: Caller, kind: str, when: datetime, tries: int = TRIES) -> str:
     """What the API server says to a change with an entry of `when`, written by who wrote a moment ago.
 
     Two writes by one manager within a second leave one entry: of the second write only the planted one is new.
@@ -62,7 +65,7 @@ def planted(caller: Caller, kind: str, when: datetime) -> str:
     resource, name, version = KINDS[kind]
     where = path(caller.namespace, resource, name, version)
     said = ""
-    for number in range(TRIES):
+    for number in range(tries):
         manager = f"planter-{number}"
         # Neither is held: of ServiceAccounts the annotations are, of others the labels.
         harmless = "labels" if kind == "ServiceAccount" else "annotations"

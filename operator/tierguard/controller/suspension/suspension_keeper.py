@@ -6,12 +6,12 @@ from typing import Any
 from urllib.parse import quote
 
 from tierguard.api.model import rfc3339
-from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api, ApiError
 from tierguard.controller.options import FIELD_MANAGER
 from tierguard.controller.suspension import record
 from tierguard.controller.suspension.actions import MANAGER, Action, actions, kept
 from tierguard.guard.model import objects
+from tierguard.guard.model.state import State
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +19,8 @@ log = logging.getLogger(__name__)
 class SuspensionKeeper:
     """Keeps CronJobs suspended while their operation is frozen."""
 
-    def __init__(self, api: Api, cache: ClusterCache, namespace: str) -> None:
+    def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
-        self._cache = cache
         self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/configmaps/{record.NAME}"
         self._suspensions: dict[str, datetime] | None = None
@@ -41,15 +40,15 @@ class SuspensionKeeper:
             self._written = dict(self._suspensions)
         return self._suspensions
 
-    def keep(self, now: datetime) -> None:
+    def keep(self, state: State, now: datetime) -> None:
         """Suspend and resume. Raises ApiError; the next pass does the rest.
 
         What is to be suspended is put on record first, so that a process that dies in between leaves nothing suspended for
         ever. Where the record cannot be written, they are suspended all the same: a freeze holds.
         """
         known = self.recorded()
-        todo = list(actions(self._cache.state, now, known))
-        wanted = kept(self._cache.state, now, known, self._resumed)
+        todo = list(actions(state, now, known))
+        wanted = kept(state, now, known, self._resumed)
         for action in todo:
             if action.suspend and len(wanted) < record.MOST:
                 wanted.setdefault(objects.uid(action.cron_job.raw), now)
