@@ -3,6 +3,10 @@
 import json
 import logging
 import logging.config
+import os
+import select
+import threading
+import time
 from typing import Any
 
 import msgspec
@@ -13,6 +17,11 @@ _ENCODER = msgspec.json.Encoder()
 _OWN = frozenset(RESERVED_ATTRS)
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+BATCH_SECONDS = 0.05
+"""How long after a write the lines below WARNING wait for each other. A process that is killed loses them."""
+MOST_WAITING = 256 * 1024
+"""Bytes of lines that wait; with more, whoever logs writes them."""
 
 
 def line(fields: dict[str, Any], **options: Any) -> str:
@@ -47,8 +56,107 @@ class Lines(JsonFormatter):
                 log_data[key] = found[key]
 
 
-def setup(level: str = "INFO") -> None:
-    """Send everything from `level` on to standard error as JSON lines; `extra` fields become keys of their own."""
+class Batches(logging.Handler):
+    """Writes a line at once if none was written lately, or it is a warning; the others together, soon after.
+
+    A write lets go of the interpreter lock. To get it back from threads that decide reviews takes longer than all the rest
+    of a line of log.
+    """
+
+    def __init__(self, descriptor: int = 2) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._unwritten = 0
+        self._adding = threading.Lock()
+        self._writing = threading.Lock()
+        """Who holds it writes."""
+        self._wrote = float("-inf")
+        self._some = threading.Event()
+        self._closed = False
+        threading.Thread(target=self._write_on, name="log", daemon=True).start()
+
+    @property
+    def waiting(self) -> int:
+        """Lines that are not written yet."""
+        return self._unwritten
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add a line."""
+        try:
+            written = self.format(record).encode("ascii", "backslashreplace") + b"\n"
+        except Exception:  # noqa: BLE001 - as every handler of the library: what cannot be logged stops nobody
+            self.handleError(record)
+            return
+        with self._adding:
+            self._lines.append(written)
+            self._bytes += len(written)
+            self._unwritten += 1
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Add a line, and write it unless it can wait."""
+        handled = super().handle(record)
+        due = time.monotonic() - self._wrote >= BATCH_SECONDS
+        if due or record.levelno >= logging.WARNING or self._bytes > MOST_WAITING:
+            self.flush()
+        elif not self._some.is_set():
+            self._some.set()
+        return bool(handled)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._writing:
+            with self._adding:
+                lines, self._lines, self._bytes = self._lines, [], 0
+                self._some.clear()
+            for batch in batches(lines):
+                _write(self._descriptor, batch)
+            self._wrote = time.monotonic()
+            with self._adding:
+                self._unwritten -= len(lines)
+
+    def close(self) -> None:
+        """Write what waits, and have the thread end."""
+        self.flush()
+        self._closed = True
+        self._some.set()
+        super().close()
+
+    def _write_on(self) -> None:
+        while self._some.wait() and not self._closed:
+            time.sleep(BATCH_SECONDS)
+            self.flush()
+
+
+def batches(lines: list[bytes], most: int = select.PIPE_BUF) -> list[bytes]:
+    """The lines together, whole ones, in parts of `most` bytes. So much a pipe takes without mixing it with another's."""
+    found: list[bytes] = []
+    together: list[bytes] = []
+    size = 0
+    for each in lines:
+        if together and size + len(each) > most:
+            found.append(b"".join(together))
+            together, size = [], 0
+        together.append(each)
+        size += len(each)
+    return [*found, b"".join(together)] if together else found
+
+
+def _write(descriptor: int, text: bytes) -> None:
+    """Write all of it. Nobody can be told that standard error is closed."""
+    try:
+        while text:
+            text = text[os.write(descriptor, text) :]
+    except OSError:
+        return
+
+
+def setup(level: str = "INFO", *, batched: bool = False) -> None:
+    """Send everything from `level` on to standard error as JSON lines; `extra` fields become keys of their own.
+
+    `batched`: with `Batches`, for a process that writes a line hundreds of times a second.
+    """
     # Nobody reads from which thread or process a line is, and the webhook writes one a decision.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.config.dictConfig(
@@ -63,8 +171,15 @@ def setup(level: str = "INFO") -> None:
                 }
             },
             "handlers": {
-                "stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
+                "stderr": {"()": Batches, "formatter": "json"}
+                if batched
+                else {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
             },
             "root": {"level": level, "handlers": ["stderr"]},
         }
     )
+
+
+def waiting() -> int:
+    """Lines of this process that are not written yet."""
+    return sum(handler.waiting for handler in logging.getLogger().handlers if isinstance(handler, Batches))

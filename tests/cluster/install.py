@@ -115,6 +115,11 @@ class Tierguard:
             return 0, str(error)
         return answer.status, answer.data.decode()
 
+    def logs_written(self) -> bool:
+        """Whether what the webhooks logged until now is in their logs. Of one that is dead it is, or it is lost."""
+        answers = [self.get(name, "/metrics") for name in WEBHOOKS]
+        return all(not status or "\ntierguard_webhook_log_lines_waiting 0.0\n" in text for status, text in answers)
+
     def configured(self) -> bool:
         """Whether the API server has been told to ask."""
         found = self.cluster.kubectl("get", "validatingwebhookconfigurations", RELEASE, check=False)

@@ -100,6 +100,7 @@ def refusals_logged(world: EmbeddedWorld) -> int:
 
 
 def log_lines(world: EmbeddedWorld) -> list[str]:
+    world.until("the logs are written", world.tierguard.logs_written)
     logs = [world.cluster.processes.log(name) for name in WEBHOOKS]
     return [line for log in logs if Path(log).exists() for line in log.read_text(encoding="utf-8").splitlines()]
 

@@ -106,6 +106,7 @@ class Site:
         for _ in self._decisions():
             pass
         answer = SENDERS[row.tool](self, row)
+        self.world.until("the decisions are in the logs", self.world.tierguard.logs_written)
         subject = f"Deployment {self.namespace}/{row.workload}"
         seen = [decision["change"] for decision in self._decisions() if decision["subject"] == subject]
         return Outcome(verdict(answer), frozenset(seen), answer.out)
@@ -114,7 +115,7 @@ class Site:
         return all(map(_settled, self.world.get("deployments", "-n", self.namespace)["items"]))
 
     def _decisions(self) -> Iterator[Mapping[str, Any]]:
-        """What the webhooks have logged since the last call: they write before they answer."""
+        """What the webhooks have logged since the last call."""
         for name in WEBHOOKS:
             with self.world.cluster.processes.log(name).open("rb") as log:
                 log.seek(self._read.get(name, 0))

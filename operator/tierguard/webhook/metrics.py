@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from tierguard import logs
 from tierguard.cluster.cache import ClusterCache
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Decision
@@ -74,6 +75,12 @@ class Metrics:
         )
         self.shed = {reason: shed.labels(reason) for reason in gate.REASONS}
         Gauge("tierguard_webhook_waiting", "Reviews that wait for their turn.", registry=registry).set_function(waiting)
+        unwritten = Gauge(
+            "tierguard_webhook_log_lines_waiting",
+            "Lines of log that are not written yet: more than a few where nobody reads standard error.",
+            registry=registry,
+        )
+        unwritten.set_function(logs.waiting)
         self._bound: dict[tuple[str, str], _Counts] = {}
         self._refused_by: dict[str, _Counts] = {}
 

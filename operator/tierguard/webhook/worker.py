@@ -4,6 +4,7 @@ import ctypes
 import functools
 import gc
 import logging
+import multiprocessing.util
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -34,7 +35,9 @@ with it and none in a cycle; what does make cycles (a broken watch's traceback) 
 def start(options: Options) -> Callable[[Environment, StartResponse], Iterable[bytes]]:
     """Make the application: connect, begin to watch, open the probes' port."""
     _die_with_parent()
-    logs.setup(options.log_level)
+    logs.setup(options.log_level, batched=True)
+    # What multiprocessing ends, as granian's worker is, knows nothing of atexit.
+    multiprocessing.util.Finalize(None, logging.shutdown, exitpriority=0)
     api = Api.connect(options.kubeconfig)
     cache = ClusterCache(api, options.namespace, options.identities, immutable_tags=options.immutable_tags)
     registry = CollectorRegistry()
