@@ -48,6 +48,19 @@ class Memory(Generic[V]):
         self._keep(key, found)
         return found
 
+    def missing(self, keys: list[bytes]) -> list[bytes]:
+        """Those of `keys` under which nothing is remembered, in their order."""
+        young, old = self._young, self._old
+        found = [key for key in keys if key not in young]
+        if found and old:
+            for key in found:
+                if key in old:
+                    self._keep(key, old[key])
+            found = [key for key in found if key not in old]
+        self.hits += len(keys) - len(found)
+        self.misses += len(found)
+        return found
+
     def put(self, key: bytes, value: V) -> None:
         """Remember `value`, which is not None, unless the key is too long."""
         if len(key) <= LONGEST:

@@ -1,7 +1,7 @@
 """Rule `dependencies`: what moves money waits for nothing that may be down."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import ClassVar
@@ -16,7 +16,7 @@ from tierguard.guard.model.state import State, WorkloadKey
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import AUTHORED, Reads, Situation, Violation
 from tierguard.guard.tiers.classified import alone
-from tierguard.guard.tiers.neighbours import neighbours
+from tierguard.guard.tiers.neighbours import Neighbours, neighbours
 
 DEPENDS_ON = "tierguard.io/depends-on"
 MOST_ENTRIES = 50
@@ -49,7 +49,7 @@ class Dependencies:
         """Yield at most one violation an entry, in the order of the entries."""
         assert isinstance(settings, DependenciesRule)  # noqa: S101 - the registry pairs block and rule
         workload = situation.subject.workload
-        entries = list(_entries(workload))
+        entries = _entries(workload)
         if len(entries) > MOST_ENTRIES:
             yield Violation(
                 "UnreadableDependency",
@@ -63,14 +63,14 @@ class Dependencies:
             yield from _judge(entry, workload, situation.state, settings)
 
 
-def _entries(workload: Workload) -> Iterator[str]:
-    seen = set()
-    for annotations in (objects.annotations(workload.raw), workload.pods.annotations):
-        written = annotations.get(DEPENDS_ON)
-        for entry in str(written or "").split(","):
-            if entry.strip() and entry.strip() not in seen:
-                seen.add(entry.strip())
-                yield entry.strip()
+def _entries(workload: Workload) -> tuple[str, ...]:
+    written = objects.annotations(workload.raw).get(DEPENDS_ON), workload.pods.annotations.get(DEPENDS_ON)
+    return () if written == (None, None) else _listed(*(str(each or "") for each in written))
+
+
+@lru_cache(maxsize=1024)
+def _listed(*written: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(entry.strip() for each in written for entry in each.split(",") if entry.strip()))
 
 
 def places_of_dependencies(workload: Workload) -> frozenset[str]:
@@ -79,7 +79,7 @@ def places_of_dependencies(workload: Workload) -> frozenset[str]:
     return frozenset(match["namespace"] for match in found if match is not None and match["namespace"])
 
 
-def _judge(entry: str, workload: Workload, state: State, settings: DependenciesRule) -> Iterator[Violation]:
+def _judge(entry: str, workload: Workload, state: State, settings: DependenciesRule) -> Iterable[Violation]:
     named = _named(entry) if len(entry) <= _LONGEST else None
     if named is None:
         yield Violation(
@@ -92,8 +92,18 @@ def _judge(entry: str, workload: Workload, state: State, settings: DependenciesR
     kind, namespace, name = named[0], named[1] or workload.namespace, named[2]
     if (namespace, name) == (workload.namespace, workload.name) and kind in (None, workload.kind):
         return  # itself
-    meant = _meant(kind, namespace, name, state)
-    tiers = [tier for place, tier in meant if place != (workload.kind, workload.namespace, workload.name)]
+    there = neighbours(namespace, state.namespaces.get(namespace, _NO_LABELS), state)
+    mine = (workload.kind, workload.namespace, workload.name)
+    yield from there.once_for(
+        (entry, mine, settings.lowest_tier),
+        lambda: tuple(_wrong(entry, mine, _meant(kind, name, there, state), settings.lowest_tier)),
+    )
+
+
+def _wrong(
+    entry: str, mine: WorkloadKey, meant: Collection[tuple[WorkloadKey, int | None]], lowest: int
+) -> Iterator[Violation]:
+    tiers = [tier for place, tier in meant if place != mine]
     if meant and not tiers:
         return  # a Service of its own
     if not tiers:
@@ -107,14 +117,14 @@ def _judge(entry: str, workload: Workload, state: State, settings: DependenciesR
         )
         return
     known = [tier for tier in tiers if tier is not None]
-    if (highest := max(known, default=0)) > settings.lowest_tier:
+    if (highest := max(known, default=0)) > lowest:
         shown = objects.printable(entry, _SHOWN)
         yield Violation(
             "LowerTier",
-            f"depends on {shown}, which is tier {highest}; lowest allowed is {settings.lowest_tier}",
+            f"depends on {shown}, which is tier {highest}; lowest allowed is {lowest}",
             "do without it (a cache, a default, a queue), or raise the tier of what it depends on",
             about=entry,
-            gap=highest - settings.lowest_tier,
+            gap=highest - lowest,
         )
     elif len(known) < len(tiers):
         yield Violation(
@@ -133,15 +143,14 @@ def _named(entry: str) -> tuple[str | None, str | None, str] | None:
     return None if match is None else (match["kind"], match["namespace"], match["name"])
 
 
-def _meant(kind: str | None, namespace: str, name: str, state: State) -> tuple[tuple[WorkloadKey, int | None], ...]:
+def _meant(kind: str | None, name: str, there: Neighbours, state: State) -> tuple[tuple[WorkloadKey, int | None], ...]:
     """The workloads of that name, or those behind the Service of that name, and what tier each of them is by itself."""
-    labels = state.namespaces.get(namespace, _NO_LABELS)
-    there = neighbours(namespace, labels, state)
 
     def find() -> tuple[tuple[WorkloadKey, int | None], ...]:
         found = [workload for workload in there.called(name) if kind in (None, workload.kind)]
         if not found and kind in (None, "Service"):
             found = there.behind(name)
-        return tuple(((w.kind, w.namespace, w.name), alone(w, namespace, labels, state, 0).tier) for w in found)
+        labels = state.namespaces.get(there.namespace, _NO_LABELS)
+        return tuple(((w.kind, w.namespace, w.name), alone(w, there.namespace, labels, state, 0).tier) for w in found)
 
     return there.once_for(("depends on", kind, name), find)

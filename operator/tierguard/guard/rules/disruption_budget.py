@@ -21,12 +21,11 @@ from tierguard.disruption import (
 )
 from tierguard.guard.model import objects
 from tierguard.guard.model.decision import Effect
-from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.state import State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.coverage import FEWEST, SCALED_KINDS, controllers_of, covering, least_pods, wants_budget
 from tierguard.guard.rules.rule import Reads, Situation, Violation
-from tierguard.guard.tiers.neighbours import neighbours
+from tierguard.guard.tiers.classify import Classified
 from tierguard.labels import LabelSelector
 
 MADE_BY_OPERATOR = OPERATOR_PREFIX
@@ -36,7 +35,6 @@ ACCEPT_DOWNTIME = "tierguard.io/accept-downtime"
 NOT_MAINTAINED = "NotMaintained"
 MAINTAINED_WITHIN = timedelta(seconds=60)
 """How long the operator has to make a budget before its absence is reported."""
-_NO_LABELS: Labels = {}
 _LONGEST = 63
 """Characters of a name in a text."""
 
@@ -61,7 +59,7 @@ class DisruptionBudget:
         """Yield what is wrong with the budgets. A drain passes DaemonSets over: they need none, but a readable one."""
         assert isinstance(settings, DisruptionBudgetRule)  # noqa: S101 - the registry pairs block and rule
         workload, state = situation.subject.workload, situation.state
-        budgets = covering(workload, state)
+        budgets = _covering(situation.subject, state)
         if workload.kind == "DaemonSet":
             found = [(budget, controllers_of(budget, state, workload)) for budget in budgets]
             problems = (_unreadable(*each, allowed_when_healthy(*each)) for each in found)
@@ -73,7 +71,7 @@ class DisruptionBudget:
         if len(budgets) > 1:
             yield _several(budgets)
         elif budgets and (least or state.autoscaler_of(workload) is not None):
-            yield from _judged(budgets[0], workload, max(1, least), settings, state)
+            yield from _judged(budgets[0], situation.subject, max(1, least), settings, state)
         elif not budgets and least >= FEWEST:
             yield from _missing(situation, least, settings)
 
@@ -190,18 +188,24 @@ def _unreadable(budget: Budget, controllers: list[Controller], allowance: Allowa
     return Violation("UnreadableBudget", detail, f"{remedy} in PodDisruptionBudget {name}", about=budget.name)
 
 
+def _covering(subject: Classified, state: State) -> tuple[Budget, ...]:
+    """As `covering`: the same as long as the namespace has the same budgets."""
+    there = state.budgets_in.get(subject.workload.namespace)
+    if state.instead is not None or there is None:
+        return covering(subject.workload, state)
+    return subject.once_for("budgets", (there,), lambda: covering(subject.workload, state))
+
+
 def _judged(
-    budget: Budget, workload: Workload, replicas: int, settings: DisruptionBudgetRule, state: State
+    budget: Budget, subject: Classified, replicas: int, settings: DisruptionBudgetRule, state: State
 ) -> Iterable[Violation]:
     """What is wrong with `budget`: the same as long as nothing of the namespace changes."""
     if state.instead is not None:
-        return tuple(_unsound(budget, workload, replicas, settings, state))
-    there = neighbours(workload.namespace, state.namespaces.get(workload.namespace, _NO_LABELS), state)
-    labels = tuple(workload.template_labels.items())
-    return there.once_for(
-        ("budget", workload.kind, workload.name, replicas, labels),
-        lambda: tuple(_unsound(budget, workload, replicas, settings, state)),
-        (budget, settings, state.autoscalers_in.get(workload.namespace)),
+        return tuple(_unsound(budget, subject.workload, replicas, settings, state))
+    return subject.once_for(
+        ("budget", replicas, id(settings)),
+        (budget, settings, state.autoscalers_in.get(subject.workload.namespace)),
+        lambda: tuple(_unsound(budget, subject.workload, replicas, settings, state)),
     )
 
 

@@ -10,6 +10,7 @@ from tierguard.guard.model.by_labels import ByLabels
 from tierguard.guard.model.state import NETWORK_POLICY, State
 from tierguard.guard.model.workload import Workload
 from tierguard.guard.rules.rule import SERVING, Reads, Situation, Violation
+from tierguard.guard.tiers.classify import Classified
 from tierguard.labels import LabelSelector
 
 
@@ -40,7 +41,7 @@ class Isolation:
                 about="hostNetwork",
             )
             return
-        if not _isolated(workload, situation.state):
+        if not _isolated(situation.subject, situation.state):
             yield Violation(
                 "NotIsolated",
                 "no NetworkPolicy of the namespace selects the pods",
@@ -50,8 +51,18 @@ class Isolation:
             )
 
 
-def _isolated(workload: Workload, state: State) -> bool:
-    there = state.network_policies_in.get(workload.namespace) or {}
+_NONE: dict[str, LabelSelector] = {}
+
+
+def _isolated(subject: Classified, state: State) -> bool:
+    there = state.network_policies_in.get(subject.workload.namespace) or _NONE
+    if state.instead is not None:
+        return _selected(subject.workload, there, state)
+    return subject.once_for("isolated", (there,), lambda: _selected(subject.workload, there, state))
+
+
+def _selected(workload: Workload, there: dict[str, LabelSelector], state: State) -> bool:
+    """Whether any NetworkPolicy selects its pods, by their labels and namespace alone."""
     filed: ByLabels[str] = state.indexed(("networkpolicies", workload.namespace), there, _by_labels)
     other = state.put_instead(NETWORK_POLICY, workload.namespace)
     if other is not None and isinstance(other.value, LabelSelector) and other.value.matches(workload.template_labels):

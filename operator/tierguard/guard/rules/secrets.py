@@ -12,6 +12,7 @@ from tierguard.guard.model import objects
 from tierguard.guard.model.container_spec import ContainerSpec, EnvFrom, EnvVar
 from tierguard.guard.model.memory import Memory
 from tierguard.guard.model.pod import CONTAINER_PARTS
+from tierguard.guard.model.shape import Shape
 from tierguard.guard.rules.rule import EVERY_KIND, Reads, Situation, Violation
 
 _SHOWN = 32
@@ -35,8 +36,6 @@ _PLAIN = re.compile(r"(?:true|false|[0-9]+|)", re.IGNORECASE)
 # is no password, but a password may have what should have been escaped.
 _USERINFO = re.compile(r"(?<=[A-Za-z0-9+.-])://[^/?#\s:@]*:(?![0-9]+[?#])[^/\s@]+@")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
-_SIGNS = ("$(", "://", "-----BEGIN")
-"""A value without any of them is a secret by its name alone."""
 _EXPANDED = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_]*\)")
 
 
@@ -90,18 +89,58 @@ def _container(container: ContainerSpec) -> Iterator[Violation]:
 
 
 _Told = tuple[tuple[str, ...], tuple[str, ...]]
-_ENVIRONMENTS: Memory[_Told] = Memory("environment", 256 * 1024)
+_VARIABLE: Shape[EnvVar] = Shape(EnvVar)
+_CLEAN: Memory[bool] = Memory("variable", 1024 * 1024)
+"""Variables that neither refer to a Secret nor have one written out: what JSON has between the braces of each."""
+_BETWEEN = b"},{"
 
 
 def _told(container: ContainerSpec) -> _Told:
     """The names of variables that refer to a Secret, and of those that have one written out."""
-    written = b"\0".join((bytes(container.env_written), bytes(container.env_from_written)))
-    found = _ENVIRONMENTS.get(written)
-    if found is None:
-        env = container.env
-        found = (tuple(_referred(env, container.env_from)), tuple(_written_out(env)))
-        _ENVIRONMENTS.put(written, found)
+    written = bytes(container.env_written)
+    referred, written_out = [], []
+    for variable in _variables(written, container) if written else ():
+        source = variable.value_from
+        if source is not None and source.secret_key_ref is not None:
+            referred.append(objects.printable(variable.name, 63))
+        if variable.value is not None and _is_secret(variable.name, variable.value):
+            written_out.append(objects.printable(variable.name, 63))
+    if container.env_from_written:
+        referred += _all_of(container.env_from)
+    return tuple(referred), tuple(written_out)
+
+
+def _variables(written: bytes, container: ContainerSpec) -> Iterable[EnvVar]:
+    """The variables of an environment, as it is `written`, but for those that are known to be clean.
+
+    It is cut between braces, without being decoded. A text in it may have braces, too. But where each piece is a whole
+    object by itself, as those are that are known, then these are the objects of the list.
+    """
+    if not (written.startswith(b"[{") and written.endswith(b"}]")):
+        return container.env
+    pieces = _CLEAN.missing(written[2:-2].split(_BETWEEN))
+    if len(pieces) > _MOST_PIECES:
+        return container.env
+    found = []
+    try:
+        for piece in pieces:
+            variable = _VARIABLE.decoded(b"{%b}" % piece)
+            if _clean(variable):
+                _CLEAN.put(piece, True)  # noqa: FBT003 - a set, as far as that goes
+            found.append(variable)
+    except objects.Unreadable:
+        return container.env
     return found
+
+
+_MOST_PIECES = 256
+"""New variables of an environment that are looked at one by one."""
+
+
+def _clean(variable: EnvVar) -> bool:
+    """Whether there is no secret in the variable, nor a reference to one."""
+    refers = variable.value_from is not None and variable.value_from.secret_key_ref is not None
+    return not refers and not (variable.value is not None and _is_secret(variable.name, variable.value))
 
 
 def _named(names: tuple[str, ...]) -> str:
@@ -109,34 +148,10 @@ def _named(names: tuple[str, ...]) -> str:
     return objects.printable(names[0], _SHOWN) + more
 
 
-def _referred(env: tuple[EnvVar, ...], env_from: tuple[EnvFrom, ...]) -> Iterator[str]:
-    for variable in env:
-        source = variable.value_from
-        if source is not None and source.secret_key_ref is not None:
-            yield objects.printable(variable.name, 63)
+def _all_of(env_from: tuple[EnvFrom, ...]) -> Iterator[str]:
     for group in env_from:
         if group.secret_ref is not None:
             yield f"all of Secret {objects.printable(group.secret_ref.name, 63)}"
-
-
-def _written_out(env: tuple[EnvVar, ...]) -> Iterator[str]:
-    if _HARMLESS.issuperset([variable.name for variable in env]):
-        # A text search says no at once for nearly all environments.
-        values = "\n".join([variable.value for variable in env if variable.value])
-        if not any(sign in values for sign in _SIGNS):
-            return
-    for variable in env:
-        if variable.value is not None and _is_secret(variable.name, variable.value):
-            yield objects.printable(variable.name, 63)
-        elif len(variable.name) <= _LONGEST_NAME and not _named_like_one(variable.name):
-            if len(_HARMLESS) >= _MOST_HARMLESS:
-                _HARMLESS.clear()
-            _HARMLESS.add(variable.name)
-
-
-_HARMLESS: set[str] = set()
-"""Names of variables that are not like a secret's."""
-_MOST_HARMLESS = 8192
 
 
 def telling(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:

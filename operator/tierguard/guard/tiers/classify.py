@@ -46,11 +46,7 @@ def stand(
 
     if state.revisions is None or objects.owners(workload.raw):
         return find()
-    question = (
-        *(workload.kind, workload.name, workload.claims),
-        *(tuple(workload.labels.items()), tuple(workload.template_labels.items())),
-    )
-    like, tied = neighbours(namespace, namespace_labels, state).once_for(question, find_for_all_alike)
+    like, tied = neighbours(namespace, namespace_labels, state).alike(workload, find_for_all_alike)
     return like.alike(workload), tied
 
 

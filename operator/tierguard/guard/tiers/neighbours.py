@@ -31,6 +31,9 @@ MOST_NAMESPACES = 5_000
 """Namespaces whose index is kept. With more, all are made again as they are needed."""
 MOST_KNOWN = 1_000
 """Answers of one index that are kept."""
+MOST_ALIKE = 4
+"""Sets of labels and claims under one name, of which it is kept what they mean."""
+_Marks = tuple[Labels, Labels, frozenset[str]]
 MOST_SERVED = 200
 """Workloads behind one Service that are looked at to tell which freezes select them."""
 
@@ -46,6 +49,7 @@ class Neighbours:
         self._labels = labels
         self._following = threading.Lock()
         self._known: Known = {}
+        self._alike: dict[Pair, tuple[tuple[_Marks, Any], ...]] = {}
         self._services = dict(state.services_in.get(namespace, {}))
         self._pull_secrets = dict(state.pull_secrets_in.get(namespace, {}))
         self._base = {
@@ -56,6 +60,20 @@ class Neighbours:
     def once_for(self, question: Hashable, find: Callable[[], T], made_of: tuple[object, ...] = ()) -> T:
         """What `find` says, which goes by this index, the question and `made_of` (by identity) alone."""
         return answered(self._known, question, made_of, find, MOST_KNOWN)
+
+    def alike(self, workload: Workload, find: Callable[[], T]) -> T:
+        """What `find` says, which goes by this index and by what classifies and ties a `workload` without an owner."""
+        place = (workload.kind, workload.name)
+        marks = (workload.labels, workload.template_labels, workload.claims)
+        known = self._alike.get(place, ())
+        for each, found in known:
+            if each == marks:
+                return found  # type: ignore[no-any-return]
+        made = find()
+        if len(self._alike) >= MOST_KNOWN:
+            self._alike.clear()
+        self._alike[place] = ((marks, made), *known[: MOST_ALIKE - 1])
+        return made
 
     @once
     def _members(self) -> dict[WorkloadKey, Classified]:
@@ -220,7 +238,8 @@ class Neighbours:
             if not places:
                 return True  # nearly always
             followed = all(self._follow(place, state) for place in places)
-            self._known = {}  # another one: what was found out before does not get into it
+            # Others: what was found out before does not get into them.
+            self._known, self._alike = {}, {}
             return followed
 
     def _follow(self, place: WorkloadKey, state: State) -> bool:
