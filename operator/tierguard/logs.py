@@ -33,8 +33,25 @@ def line(fields: dict[str, Any], **options: Any) -> str:
     return written.decode("ascii") if written.isascii() else json.dumps(fields, **options)
 
 
+_SECONDS: dict[int, str] = {}
+
+
+def instant(seconds: float) -> str:
+    """The instant, so many seconds after 1970, as RFC 3339 says it, in UTC and with milliseconds."""
+    whole = int(seconds)
+    prefix = _SECONDS.get(whole)
+    if prefix is None:
+        _SECONDS.clear()  # one is kept: that of the lines before
+        prefix = _SECONDS[whole] = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+    return f"{prefix}.{int((seconds - whole) * 1000):03}Z"
+
+
 class Lines(JsonFormatter):
     """The library's formatter, which looks at each of a record's thirty attributes, told which ones there are."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - the library's
+        """As `instant`."""
+        return instant(record.created)
 
     def format(self, record: logging.LogRecord) -> str:
         """One line. What has a traceback is the library's business; nearly all lines have none, and one way is shorter."""
@@ -83,26 +100,25 @@ class Batches(logging.Handler):
         return self._unwritten
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Add a line."""
+        """Write a record, or have it wait."""
         try:
-            written = self.format(record).encode("ascii", "backslashreplace") + b"\n"
+            written = self.format(record)
         except Exception:  # noqa: BLE001 - as every handler of the library: what cannot be logged stops nobody
             self.handleError(record)
             return
+        self.add(written, waits=record.levelno < logging.WARNING)
+
+    def add(self, line: str, *, waits: bool) -> None:
+        """Write a line at once, if none was written lately or it does not wait; else with the next ones."""
+        written = line.encode("ascii", "backslashreplace") + b"\n"
         with self._adding:
             self._lines.append(written)
             self._bytes += len(written)
             self._unwritten += 1
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Add a line, and write it unless it can wait."""
-        handled = super().handle(record)
-        due = time.monotonic() - self._wrote >= BATCH_SECONDS
-        if due or record.levelno >= logging.WARNING or self._bytes > MOST_WAITING:
+        if not waits or time.monotonic() - self._wrote >= BATCH_SECONDS or self._bytes > MOST_WAITING:
             self.flush()
         elif not self._some.is_set():
             self._some.set()
-        return bool(handled)
 
     def flush(self) -> None:
         """Write what waits."""
@@ -183,3 +199,18 @@ def setup(level: str = "INFO", *, batched: bool = False) -> None:
 def waiting() -> int:
     """Lines of this process that are not written yet."""
     return sum(handler.waiting for handler in logging.getLogger().handlers if isinstance(handler, Batches))
+
+
+def info(logger: logging.Logger, message: str, **fields: Any) -> None:
+    """As `logger.info` with `fields` as extra ones: the same line.
+
+    Without a record of it, which costs more than the line, where nobody but `Batches` would see that.
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    handlers = logging.getLogger().handlers
+    if len(handlers) == 1 and handlers[0].__class__ is Batches and not logger.handlers and logger.propagate:
+        begun = {"time": instant(time.time()), "level": "INFO", "logger": logger.name, "message": message}
+        handlers[0].add(line({**begun, **fields}, default=str), waits=True)
+    else:
+        logger.info(message, extra=fields)

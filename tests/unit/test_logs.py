@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from tierguard import logs
+from tierguard.guard.model.decision import Outcome
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,44 @@ def test_a_record_is_one_line_with_its_time_level_logger_message_and_extra_field
         "message": "decided 3",
         "decision": {"tier": 1},
     }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1794998400.1239, "2026-11-18T10:40:00.123Z"),
+        (1794998400.9999, "2026-11-18T10:40:00.999Z"),
+        (1794998401.0, "2026-11-18T10:40:01.000Z"),
+    ],
+)
+def test_times_are_rfc_3339_in_utc_with_milliseconds(seconds: float, written: str) -> None:
+    assert logs.instant(seconds) == written
+
+
+def test_a_line_without_a_record_is_that_of_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1794998400.5)
+    root, logger = logging.getLogger(), logging.getLogger("tierguard.decision")
+    handlers, level = root.handlers[:], root.level
+    reading, writing = os.pipe()
+    handler = logs.Batches(writing)
+    handler.setFormatter(logs.Lines(logs.FORMAT, json_serializer=logs.line))
+    fields = {"decision": {"tier": 1, "outcome": Outcome.DENIED, "text": "caf\u00e9 \ud800"}}
+    try:
+        root.setLevel(logging.INFO)
+        root.handlers[:] = [handler]
+        logs.info(logger, "decision", **fields)
+        root.handlers[:] = [handler, logging.NullHandler()]
+        logs.info(logger, "decision", **fields)
+        handler.close()
+        one, other = os.read(reading, 1 << 16).decode().splitlines()
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        os.close(reading)
+        os.close(writing)
+    assert one == other
+    assert json.loads(one)["time"] == "2026-11-18T10:40:00.500Z"
 
 
 @contextmanager
@@ -153,6 +193,7 @@ def test_batches_are_whole_lines_of_a_size_that_a_pipe_takes_at_once(size: int) 
 ENDS = """
 import logging, multiprocessing, multiprocessing.util
 from tierguard import logs
+from tierguard.guard.model.decision import Outcome
 
 def work():
     logs.setup("INFO", batched=True)

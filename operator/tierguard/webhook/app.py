@@ -15,6 +15,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from tierguard import logs
 from tierguard.api.scope import ChangeKind
 from tierguard.cluster.cache import ClusterCache
 from tierguard.cluster.client import Api
@@ -227,22 +228,21 @@ class Webhook:
         """Log `decision` as one line of JSON; the same in short is the audit annotation that the API server keeps."""
         kinds = ",".join(decision.kinds)
         findings = ",".join(decision.reasons()[:20])
-        decisions.info(
+        logs.info(
+            decisions,
             "decision",
-            extra={
-                "decision": {
-                    "outcome": decision.outcome.value,
-                    "change": kinds,
-                    "subject": change.subject,
-                    "tier": decision.tier,
-                    "operation": request.operation.value,
-                    "user": objects.printable(change.user, 256),
-                    "uid": objects.printable(request.uid, 64),
-                    "dryRun": bool(request.dry_run),
-                    "findings": findings,
-                    "message": decision.message,
-                    "breakGlass": decision.bypass.ticket if decision.bypass else "",
-                }
+            decision={
+                "outcome": decision.outcome,
+                "change": kinds,
+                "subject": change.subject,
+                "tier": decision.tier,
+                "operation": request.operation,
+                "user": objects.printable(change.user, 256),
+                "uid": objects.printable(request.uid, 64),
+                "dryRun": bool(request.dry_run),
+                "findings": findings,
+                "message": decision.message,
+                "breakGlass": decision.bypass.ticket if decision.bypass else "",
             },
         )
         audit = {"outcome": decision.outcome.value, "change": kinds}

@@ -181,7 +181,8 @@ def annotations(obj: KubeObject) -> Mapping[str, str]:
 
 def owners(obj: KubeObject) -> Sequence[Any]:
     """`metadata.ownerReferences`."""
-    return sequence(_metadata(obj), "ownerReferences")
+    metadata = _metadata(obj)
+    return sequence(metadata, "ownerReferences") if "ownerReferences" in metadata else ()
 
 
 def owner_uids(obj: KubeObject) -> frozenset[str]:

@@ -127,6 +127,10 @@ class State:
         found = self.instead
         return found if found is not None and (found.kind, found.namespace) == (kind, namespace) else None
 
+    def ties_in(self, namespace: str) -> tuple[object, ...]:
+        """What ties objects of `namespace` to each other: its workloads, Services, and Secrets for pulling images."""
+        return self.workloads_in.get(namespace), self.services_in.get(namespace), self.pull_secrets_in.get(namespace)
+
     def indexed(self, key: tuple[str, str], source: Any, make: Callable[[Any], Any]) -> Any:
         """`make(source)`, kept under `key` as long as `source` is the same object."""
         if self.revisions is None:

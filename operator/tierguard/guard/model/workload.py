@@ -62,6 +62,11 @@ class Workload(Struct, frozen=True, dict=True):
         return objects.labels(self.raw)
 
     @once
+    def annotations(self) -> Mapping[str, str]:
+        """Its own annotations."""
+        return objects.annotations(self.raw)
+
+    @once
     def spec(self) -> Mapping[str, Any]:
         """The fields of its spec, each decoded or not: read by the readers of `objects`."""
         if self.raw.get("spec").__class__ is Packed:

@@ -91,7 +91,7 @@ def _same_metadata(old: Workload, new: Workload) -> bool:
         return False
     if "deletionTimestamp" in after or before.get("finalizers") != after.get("finalizers"):
         return False
-    return objects.annotations(old.raw).get(ALLOW_DELETION) == objects.annotations(new.raw).get(ALLOW_DELETION)
+    return old.annotations.get(ALLOW_DELETION) == new.annotations.get(ALLOW_DELETION)
 
 
 def _same_around(old: Workload, new: Workload) -> bool:

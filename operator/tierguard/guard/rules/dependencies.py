@@ -64,7 +64,7 @@ class Dependencies:
 
 
 def _entries(workload: Workload) -> tuple[str, ...]:
-    written = objects.annotations(workload.raw).get(DEPENDS_ON), workload.pods.annotations.get(DEPENDS_ON)
+    written = workload.annotations.get(DEPENDS_ON), workload.pods.annotations.get(DEPENDS_ON)
     return () if written == (None, None) else _listed(*(str(each or "") for each in written))
 
 

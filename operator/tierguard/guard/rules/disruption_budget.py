@@ -78,7 +78,7 @@ class DisruptionBudget:
 
 def accepts_downtime(workload: Workload) -> bool:
     """Whether people have written down why the only pod may go."""
-    return bool(str(objects.annotations(workload.raw).get(ACCEPT_DOWNTIME) or "").strip())
+    return bool(str(workload.annotations.get(ACCEPT_DOWNTIME) or "").strip())
 
 
 def _single(workload: Workload, least: int, settings: DisruptionBudgetRule, state: State) -> Violation:

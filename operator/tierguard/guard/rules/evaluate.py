@@ -47,8 +47,8 @@ def judge(
     if not after.policies:
         return Judgement()
     found = tuple(_violations(Situation(after, state, now, before, kinds)))
-    # What was there before is judged only where something is wrong now, and only by the rules that say so.
-    broken = frozenset([rule.id for _, rule, _, _ in found])
+    # What was there before is judged only where something is wrong now, and only by the rules that say so and forgive that.
+    broken = frozenset([rule.id for _, rule, violation, _ in found if violation.inherited])
     earlier: Iterable[_Found] = ()
     if broken and before is not None:
         earlier = tuple(_violations(Situation(before, earlier_state or state, now), broken))

@@ -46,7 +46,7 @@ class Evidence:
         assert isinstance(settings, EvidenceRule)  # noqa: S101 - the registry pairs block and rule
         if situation.kinds and not _ROLLOUTS.intersection(situation.kinds):
             return
-        given = objects.annotations(situation.subject.workload.raw)
+        given = situation.subject.workload.annotations
         if settings.annotations:
             yield from _annotations(situation, settings, given)
         for proof in settings.proofs:
@@ -69,7 +69,7 @@ def _annotations(situation: Situation, settings: EvidenceRule, given: Mapping[st
             inherited=False,
         )
     if ChangeKind.ROLLOUT in situation.kinds and situation.before is not None:
-        earlier = objects.annotations(situation.before.workload.raw)
+        earlier = situation.before.workload.annotations
         stale = [name for name in settings.annotations if (text := _said(given, name)) and text == _said(earlier, name)]
         if stale:
             yield Violation(

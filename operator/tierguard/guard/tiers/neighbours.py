@@ -12,7 +12,7 @@ from itertools import islice
 from operator import is_
 from typing import Any, TypeVar
 
-from tierguard.guard.model.answers import Known, answered
+from tierguard.guard.model.answers import Alike, Known, answered
 from tierguard.guard.model.by_labels import Pair, is_text
 from tierguard.guard.model.objects import Labels
 from tierguard.guard.model.once import once
@@ -31,9 +31,6 @@ MOST_NAMESPACES = 5_000
 """Namespaces whose index is kept. With more, all are made again as they are needed."""
 MOST_KNOWN = 1_000
 """Answers of one index that are kept."""
-MOST_ALIKE = 4
-"""Sets of labels and claims under one name, of which it is kept what they mean."""
-_Marks = tuple[Labels, Labels, frozenset[str]]
 MOST_SERVED = 200
 """Workloads behind one Service that are looked at to tell which freezes select them."""
 
@@ -49,7 +46,7 @@ class Neighbours:
         self._labels = labels
         self._following = threading.Lock()
         self._known: Known = {}
-        self._alike: dict[Pair, tuple[tuple[_Marks, Any], ...]] = {}
+        self._alike = Alike(MOST_KNOWN)
         self._services = dict(state.services_in.get(namespace, {}))
         self._pull_secrets = dict(state.pull_secrets_in.get(namespace, {}))
         self._base = {
@@ -63,17 +60,8 @@ class Neighbours:
 
     def alike(self, workload: Workload, find: Callable[[], T]) -> T:
         """What `find` says, which goes by this index and by what classifies and ties a `workload` without an owner."""
-        place = (workload.kind, workload.name)
         marks = (workload.labels, workload.template_labels, workload.claims)
-        known = self._alike.get(place, ())
-        for each, found in known:
-            if each == marks:
-                return found  # type: ignore[no-any-return]
-        made = find()
-        if len(self._alike) >= MOST_KNOWN:
-            self._alike.clear()
-        self._alike[place] = ((marks, made), *known[: MOST_ALIKE - 1])
-        return made
+        return self._alike.once_for((workload.kind, workload.name), marks, find)
 
     @once
     def _members(self) -> dict[WorkloadKey, Classified]:
@@ -239,7 +227,7 @@ class Neighbours:
                 return True  # nearly always
             followed = all(self._follow(place, state) for place in places)
             # Others: what was found out before does not get into them.
-            self._known, self._alike = {}, {}
+            self._known, self._alike = {}, Alike(MOST_KNOWN)
             return followed
 
     def _follow(self, place: WorkloadKey, state: State) -> bool:
@@ -295,13 +283,12 @@ def neighbours(namespace: str, labels: Labels, state: State) -> Neighbours:
         return Neighbours(namespace, labels, state)  # made by hand, and perhaps changed in place
     revision = state.revisions.get(namespace, UNCHANGED)
     number = revision.number
-    there = (state.workloads_in, state.services_in, state.pull_secrets_in)
-    made_of = (*(each.get(namespace) for each in there), state.policies, labels)
     # By identity: each of these is replaced as a whole, or followed by its revision.
+    made_of = (*state.ties_in(namespace), state.policies, labels)
     kept = state.indexes.get(namespace)
     if kept is not None and all(map(is_, kept[0], made_of)):
         earlier, found = kept[1]
-        changed = revision.since(earlier, number)
+        changed = frozenset() if earlier == number else revision.since(earlier, number)
         if changed is not None and found.follow(changed, state):
             if changed:
                 state.indexes[namespace] = (made_of, (number, found))
