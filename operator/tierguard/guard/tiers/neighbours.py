@@ -54,9 +54,9 @@ class Neighbours:
             for workload in state.in_namespace(namespace)
         }
 
-    def once_for(self, question: Hashable, find: Callable[[], T], made_of: tuple[object, ...] = ()) -> T:
-        """What `find` says, which goes by this index, the question and `made_of` (by identity) alone."""
-        return answered(self._known, question, made_of, find, MOST_KNOWN)
+    def once_for(self, question: Hashable, find: Callable[[], T]) -> T:
+        """What `find` says, which goes by this index and the question alone."""
+        return answered(self._known, question, (), find, MOST_KNOWN)
 
     def alike(self, workload: Workload, find: Callable[[], T]) -> T:
         """What `find` says, which goes by this index and by what classifies and ties a `workload` without an owner."""
