@@ -115,7 +115,7 @@ class Batches(logging.Handler):
             self._lines.append(written)
             self._bytes += len(written)
             self._unwritten += 1
-        if not waits or time.monotonic() - self._wrote >= BATCH_SECONDS or self._bytes > MOST_WAITING:
+        if not waits or self._closed or time.monotonic() - self._wrote >= BATCH_SECONDS or self._bytes > MOST_WAITING:
             self.flush()
         elif not self._some.is_set():
             self._some.set()

@@ -134,6 +134,16 @@ def test_a_line_is_written_at_once_the_next_ones_together_and_a_warning_takes_th
         assert read(reading) == ["two", "three", "four"]
 
 
+def test_after_the_end_lines_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "BATCH_SECONDS", 3600.0)
+    with batched() as (logger, reading):
+        logger.info("one")
+        (handler,) = [each for each in logger.handlers if isinstance(each, logs.Batches)]
+        handler.close()
+        logger.info("two")
+        assert read(reading) == ["one", "two"]
+
+
 def test_lines_do_not_wait_long() -> None:
     with batched() as (logger, reading):
         os.set_blocking(reading, True)
