@@ -1,6 +1,6 @@
 """What was found out, kept for whoever asks the same again while it was found out of the same things."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sized
 from operator import is_
 from typing import Any, TypeVar
 
@@ -37,8 +37,13 @@ class Alike:
         self._most = most
         self._known: dict[Hashable, tuple[tuple[Any, Any], ...]] = {}
 
-    def once_for(self, place: Hashable, marks: Any, find: Callable[[], T]) -> T:
-        """What `find` says, which goes by the place and `marks` alone. Answers are kept for at most `most` places."""
+    def once_for(self, place: Hashable, marks: tuple[Sized, ...], find: Callable[[], T]) -> T:
+        """What `find` says, which goes by the place and `marks` alone. Answers are kept for at most `most` places.
+
+        Of marks that have very much in them none is kept.
+        """
+        if sum(map(len, marks)) > _MOST_MARKS:
+            return find()
         known = self._known.get(place, ())
         for each, found in known:
             if each == marks:
@@ -50,5 +55,7 @@ class Alike:
         return made
 
 
+_MOST_MARKS = 64
+"""Labels and claims of one workload: ordinary ones have a dozen, and anybody can send reviews of others."""
 _MOST_ALIKE = 4
 """Things in one place of which it is kept what they mean."""

@@ -28,6 +28,8 @@ _ENTRY = re.compile(
 _NO_LABELS: Labels = {}
 _LONGEST = 512
 """Characters of an entry: a kind, a namespace and a name have fewer."""
+_LONGEST_KEPT = 4096
+"""Characters of an annotation of which it is remembered what it names."""
 _FIELD = f"the annotation {DEPENDS_ON}"
 
 
@@ -64,13 +66,18 @@ class Dependencies:
 
 
 def _entries(workload: Workload) -> tuple[str, ...]:
-    written = workload.annotations.get(DEPENDS_ON), workload.pods.annotations.get(DEPENDS_ON)
-    return () if written == (None, None) else _listed(*(str(each or "") for each in written))
+    own, of_pods = workload.annotations.get(DEPENDS_ON), workload.pods.annotations.get(DEPENDS_ON)
+    if own is None and of_pods is None:
+        return ()
+    written = f"{own or ''},{of_pods or ''}"
+    return _listed(written) if len(written) <= _LONGEST_KEPT else _split(written)
 
 
-@lru_cache(maxsize=1024)
-def _listed(*written: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(entry.strip() for each in written for entry in each.split(",") if entry.strip()))
+def _split(written: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(entry.strip() for entry in written.split(",") if entry.strip()))
+
+
+_listed = lru_cache(maxsize=1024)(_split)
 
 
 def places_of_dependencies(workload: Workload) -> frozenset[str]:
