@@ -203,7 +203,6 @@ def test_batches_are_whole_lines_of_a_size_that_a_pipe_takes_at_once(size: int) 
 ENDS = """
 import logging, multiprocessing, multiprocessing.util
 from tierguard import logs
-from tierguard.guard.model.decision import Outcome
 
 def work():
     logs.setup("INFO", batched=True)

@@ -1,4 +1,4 @@
-"""What was found out, kept for whoever asks the same again while it was found out of the same things."""
+"""Answers that are kept, and given again as long as their sources are the same."""
 
 from collections.abc import Callable, Hashable, Sized
 from operator import is_
@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 Known = dict[Hashable, tuple[tuple[object, ...], Any]]
-"""By question: what an answer was found out of, and the answer."""
+"""By question: the sources of the answer, and the answer."""
 
 
 def answered(known: Known, question: Hashable, made_of: tuple[object, ...], find: Callable[[], T], most: int) -> T:
-    """What `find` says, which goes by the question and `made_of` alone. Kept in `known`, of which it makes at most `most`.
+    """The result of `find`, which may depend on the question and on `made_of` alone.
 
-    The things in `made_of` are compared by identity: each is replaced as a whole when it changes, and is kept beside its
-    answer, so that no other can have its place.
+    It is kept in `known`, which has at most `most` answers. The sources in `made_of` are compared by identity: a source
+    that changes is replaced as a whole. Each is kept beside its answer, so its identity is not used again.
     """
     try:
         kept = known.get(question)
@@ -31,16 +31,16 @@ def answered(known: Known, question: Hashable, made_of: tuple[object, ...], find
 
 
 class Alike:
-    """Answers by place, for the few things that were there last: compared whole, which is quicker than to hash them."""
+    """Answers for the last few things in each place. They are compared whole, which is quicker than hashing them."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: dict[Hashable, tuple[tuple[Any, Any], ...]] = {}
 
     def once_for(self, place: Hashable, marks: tuple[Sized, ...], find: Callable[[], T]) -> T:
-        """What `find` says, which goes by the place and `marks` alone. Answers are kept for at most `most` places.
+        """The result of `find`, which may depend on the place and on `marks` alone.
 
-        Of marks that have very much in them none is kept.
+        Answers are kept for at most `most` places, and not for very large marks.
         """
         if sum(map(len, marks)) > _MOST_MARKS:
             return find()
@@ -58,4 +58,4 @@ class Alike:
 _MOST_MARKS = 64
 """Labels and claims of one workload: ordinary ones have a dozen, and anybody can send reviews of others."""
 _MOST_ALIKE = 4
-"""Things in one place of which it is kept what they mean."""
+"""Answers that are kept for one place."""

@@ -49,7 +49,7 @@ class Memory(Generic[V]):
         return found
 
     def missing(self, keys: list[bytes]) -> list[bytes]:
-        """Those of `keys` under which nothing is remembered, in their order."""
+        """The keys that have no value, in the order of `keys`."""
         young, old = self._young, self._old
         found = [key for key in keys if key not in young]
         if found and old:

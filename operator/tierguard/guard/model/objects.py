@@ -41,7 +41,7 @@ class Unreadable(Exception):  # noqa: N818 - it leads to the third outcome
 
 
 class Fields(dict[str, Any]):
-    """An object of which only the fields themselves are told apart: each of them may be undecoded, or one of these."""
+    """An object whose fields are known by name. Each value may be undecoded, or another `Fields`."""
 
 
 def mapping(parent: Any, *path: str) -> Mapping[str, Any]:

@@ -126,7 +126,7 @@ class Workload(Struct, frozen=True, dict=True):
 
     @property
     def containers(self) -> tuple[Container, ...]:
-        """The containers of its pods, but for those that people attach."""
+        """The containers of its pods, without ephemeral ones."""
         return self.pods.containers
 
     @property
@@ -171,7 +171,7 @@ class Workload(Struct, frozen=True, dict=True):
         return self.pods.hash
 
     def same_template(self, other: "Workload") -> bool:
-        """Whether `other` has the same pod template, whoever wrote what into it."""
+        """Whether `other` has the same pod template, whoever wrote its fields."""
         return self.pods.same(other.pods)
 
     def same_essence(self, other: "Workload") -> bool:

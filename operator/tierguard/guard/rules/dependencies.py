@@ -1,7 +1,7 @@
 """Rule `dependencies`: what moves money waits for nothing that may be down."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import ClassVar
@@ -29,7 +29,7 @@ _NO_LABELS: Labels = {}
 _LONGEST = 512
 """Characters of an entry: a kind, a namespace and a name have fewer."""
 _LONGEST_KEPT = 4096
-"""Characters of an annotation of which it is remembered what it names."""
+"""Characters of the longest annotation whose entries are remembered."""
 _FIELD = f"the annotation {DEPENDS_ON}"
 
 
@@ -86,7 +86,7 @@ def places_of_dependencies(workload: Workload) -> frozenset[str]:
     return frozenset(match["namespace"] for match in found if match is not None and match["namespace"])
 
 
-def _judge(entry: str, workload: Workload, state: State, settings: DependenciesRule) -> Iterable[Violation]:
+def _judge(entry: str, workload: Workload, state: State, settings: DependenciesRule) -> Iterator[Violation]:
     named = _named(entry) if len(entry) <= _LONGEST else None
     if named is None:
         yield Violation(

@@ -47,7 +47,7 @@ def judge(
     if not after.policies:
         return Judgement()
     found = tuple(_violations(Situation(after, state, now, before, kinds)))
-    # What was there before is judged only where something is wrong now, and only by the rules that say so and forgive that.
+    # The state before is judged only by the rules that found something now, and that forgive what was there already.
     broken = frozenset([rule.id for _, rule, violation, _ in found if violation.inherited])
     earlier: Iterable[_Found] = ()
     if broken and before is not None:

@@ -15,7 +15,7 @@ from tierguard.guard.rules.rule import AUTHORED, Reads, Situation, Violation
 
 PREFIX = "evidence.tierguard.io/"
 IMAGES = "images"
-"""The annotation, behind the prefix, that says of which images the others speak."""
+"""The annotation, after the prefix, that lists the images that the evidence is about."""
 
 _ROLLOUTS = frozenset({ChangeKind.CREATE, ChangeKind.ROLLOUT})
 _SHORTEST_DIGEST = 12

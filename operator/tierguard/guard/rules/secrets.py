@@ -9,7 +9,7 @@ from tierguard.api.model import ApiModel
 from tierguard.api.rule_values import EnvironmentSecrets, RuleId
 from tierguard.api.rules import SecretsRule
 from tierguard.guard.model import objects
-from tierguard.guard.model.container_spec import ContainerSpec, EnvFrom, EnvVar
+from tierguard.guard.model.container_spec import ContainerSpec, EnvFrom, EnvVar, Named
 from tierguard.guard.model.memory import Memory
 from tierguard.guard.model.pod import CONTAINER_PARTS
 from tierguard.guard.model.shape import Shape
@@ -99,48 +99,57 @@ def _told(container: ContainerSpec) -> _Told:
     """The names of variables that refer to a Secret, and of those that have one written out."""
     written = bytes(container.env_written)
     referred, written_out = [], []
-    for variable in _variables(written, container) if written else ():
-        source = variable.value_from
-        if source is not None and source.secret_key_ref is not None:
+    for piece, variable in _variables(written, container) if written else ():
+        refers, secret = _secret_of(variable) is not None, _has_secret(variable)
+        if refers:
             referred.append(objects.printable(variable.name, 63))
-        if variable.value is not None and _is_secret(variable.name, variable.value):
+        if secret:
             written_out.append(objects.printable(variable.name, 63))
+        if piece is not None and not (refers or secret):
+            _CLEAN.put(piece, True)  # noqa: FBT003 - a set, as far as that goes
     if container.env_from_written:
         referred += _all_of(container.env_from)
     return tuple(referred), tuple(written_out)
 
 
-def _variables(written: bytes, container: ContainerSpec) -> Iterable[EnvVar]:
-    """The variables of an environment, as it is `written`, but for those that are known to be clean.
+def _variables(written: bytes, container: ContainerSpec) -> Iterable[tuple[bytes | None, EnvVar]]:
+    """The variables of the environment `written` that are not known to be clean, each with its piece of the text.
 
-    It is cut between braces, without being decoded. A text in it may have braces, too. But where each piece is a whole
-    object by itself, as those are that are known, then these are the objects of the list.
+    Without pieces, all of them, where the text cannot be cut.
+    """
+    found = _cut_apart(written)
+    return ((None, variable) for variable in container.env) if found is None else found
+
+
+def _cut_apart(written: bytes) -> list[tuple[bytes, EnvVar]] | None:
+    """The text of an environment, cut between its braces, without the pieces that are known to be clean.
+
+    None where it cannot be cut: a value may contain braces too. If each piece is a whole object, as each known one is, then
+    the pieces are the objects of the list.
     """
     if not (written.startswith(b"[{") and written.endswith(b"}]")):
-        return container.env
+        return None
     pieces = _CLEAN.missing(written[2:-2].split(_BETWEEN))
     if len(pieces) > _MOST_PIECES:
-        return container.env
-    found = []
+        return None
     try:
-        for piece in pieces:
-            variable = _VARIABLE.decoded(b"{%b}" % piece)
-            if _clean(variable):
-                _CLEAN.put(piece, True)  # noqa: FBT003 - a set, as far as that goes
-            found.append(variable)
+        return [(piece, _VARIABLE.decoded(b"{%b}" % piece)) for piece in pieces]
     except objects.Unreadable:
-        return container.env
-    return found
+        return None
 
 
 _MOST_PIECES = 256
 """New variables of an environment that are looked at one by one."""
 
 
-def _clean(variable: EnvVar) -> bool:
-    """Whether there is no secret in the variable, nor a reference to one."""
-    refers = variable.value_from is not None and variable.value_from.secret_key_ref is not None
-    return not refers and not (variable.value is not None and _is_secret(variable.name, variable.value))
+def _secret_of(variable: EnvVar) -> Named | None:
+    """The Secret that the variable refers to."""
+    return None if variable.value_from is None else variable.value_from.secret_key_ref
+
+
+def _has_secret(variable: EnvVar) -> bool:
+    """Whether a secret is written out in the variable."""
+    return variable.value is not None and _is_secret(variable.name, variable.value)
 
 
 def _named(names: tuple[str, ...]) -> str:
@@ -155,16 +164,16 @@ def _all_of(env_from: tuple[EnvFrom, ...]) -> Iterator[str]:
 
 
 def telling(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:
-    """Those of `variables` that this rule speaks of, at most `MOST_TOLD`, with short values of which it says the same.
+    """The first `MOST_TOLD` of `variables` that break this rule, with short values that break it in the same way.
 
-    It is what is kept of an environment that is too large to be kept.
+    They stand for an environment that is too large to be kept.
     """
     found: list[dict[str, Any]] = []
     for variable in variables:
-        source = variable.value_from
-        if source is not None and source.secret_key_ref is not None:
-            kept: dict[str, Any] = {"valueFrom": {"secretKeyRef": {"name": source.secret_key_ref.name[:253]}}}
-        elif variable.value is not None and _is_secret(variable.name, variable.value):
+        secret = _secret_of(variable)
+        if secret is not None:
+            kept: dict[str, Any] = {"valueFrom": {"secretKeyRef": {"name": secret.name[:253]}}}
+        elif _has_secret(variable):
             kept = {"value": _STANDS_FOR_SECRET}
         else:
             continue
